@@ -1,0 +1,87 @@
+# Everything a developer types. Needs make and Python >= 3.11, nothing else: `make setup` brings the rest into .venv.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.synced
+WARM   := $(VENV)/.warm
+UV     := UV_PYTHON_DOWNLOADS=never $(VENV)/uv/bin/uv
+
+MANIFESTS := uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml)
+KERNELS   := $(wildcard libs/common/src/common/quant/*.py services/*/src/*/kernel*.py)
+
+PROFILE ?= fx
+SPEED   ?= 20
+ARGS    ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) $(WARM) ## Create .venv with everything locked, byte-compiled, kernels compiled
+	@true
+
+run: setup ## Start the whole system on real recorded prices (PROFILE=fx SPEED=20 ARGS=...)
+	$(BIN)/ballast up --profile $(PROFILE) --data builtin --speed $(SPEED) $(ARGS)
+
+up: run ## The same as run
+
+down: setup ## Stop what `make run` started
+	$(BIN)/ballast down
+
+test: setup ## All tests, those with real servers too (ARGS=-k...)
+	$(BIN)/pytest -n 2 -m "not integration" $(ARGS)
+	$(BIN)/pytest -m integration $(ARGS)
+
+check: setup ## Style, types, import rules, contracts, features, lock, containers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/contracts.py --check
+	$(BIN)/python tools/features.py --check
+	$(BIN)/python tools/containers.py
+	$(UV) lock --check
+
+bench: setup ## Tick to order through every service, next to a bare relay
+	$(BIN)/ballast bench latency $(ARGS)
+
+contracts: setup ## Write the schemas and examples of all messages to libs/common/contracts
+	$(BIN)/python tools/contracts.py
+
+features: setup ## Write docs/features.md from the specification's ids and the tests' markers
+	$(BIN)/python tools/features.py
+
+secrets: setup ## Write deploy/secrets for docker compose (PROFILE=fx)
+	$(BIN)/python deploy/make_secrets.py $(PROFILE)
+
+format: setup ## Put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+hooks: setup ## Check every commit and push (pre-commit)
+	$(BIN)/pre-commit install
+
+clean: ## Remove .venv and caches; .ballast (your state) stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find libs services cli tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/uv/bin/uv: tools/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ballast needs Python 3.11 or newer; \
+	$(PYTHON) is $$($(PYTHON) --version 2>&1). Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --target $(VENV)/uv -r tools/uv.txt
+	@touch $@
+
+$(STAMP): $(VENV)/uv/bin/uv $(MANIFESTS)
+	$(UV) sync --locked --compile-bytecode
+	$(BIN)/python -m compileall -q libs services cli
+	@touch $@
+
+$(WARM): $(STAMP) $(KERNELS)
+	$(BIN)/python -m common.quant.warm
+	@touch $@
+
+.PHONY: help setup run up down test check bench contracts features secrets format hooks clean

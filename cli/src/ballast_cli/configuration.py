@@ -1,0 +1,82 @@
+"""The effective configuration: profile, the user's file and the command line, every section validated, every default filled in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from common.errors import ConfigError
+from common.model.account import Account
+from common.model.run import Run
+from common.model.time import from_datetime
+from common.runtime.settings import load, section
+from execution.settings import Settings as Execution
+from market_data.settings import Settings as MarketData
+from portfolio.settings import Settings as Portfolio
+from regime.settings import Settings as Regime
+from risk_guardian.settings import Settings as RiskGuardian
+from signals.settings import Settings as Signals
+
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
+    "run": Run,
+    "account": Account,
+    "market_data": MarketData,
+    "regime": Regime,
+    "signals": Signals,
+    "portfolio": Portfolio,
+    "risk_guardian": RiskGuardian,
+    "execution": Execution,
+}
+_NAMED_DATA: Final = ("builtin", "builtin-h1")
+
+
+def effective(
+    profile: str,
+    *,
+    override: Path | None = None,
+    data: str = "builtin",
+    start: str | None = None,
+    end: str | None = None,
+    speed: str = "max",
+) -> dict[str, Any]:
+    """Everything a run needs to know, as plain values. Raises ConfigError naming key, value and expectation."""
+    config = load(profile, override)
+    unknown = [name for name in config if name not in SECTIONS]
+    if unknown:
+        raise ConfigError(f"[{unknown[0]}]: unknown section; expected one of {', '.join(SECTIONS)}")
+    config["run"] = {
+        "profile": profile,
+        "data": _data(data),
+        "start_ns": _instant("--from", start),
+        "end_ns": _instant("--to", end),
+        "speed": speed,
+        "build": version("ballast"),
+    }
+    if start and end and config["run"]["start_ns"] >= config["run"]["end_ns"]:
+        raise ConfigError(f"--from {start} --to {end}: expected a start before the end")
+    return {name: msgspec.to_builtins(section(config, name, kind)) for name, kind in SECTIONS.items()}
+
+
+def _data(data: str) -> str:
+    """A directory becomes absolute, so that every process means the same one."""
+    if data in _NAMED_DATA or data.startswith("synthetic:"):
+        return data
+    path = Path(data)
+    if not path.is_dir():
+        expected = 'expected a directory, "builtin", "builtin-h1" or "synthetic:NAME"'
+        raise ConfigError(f"--data {data}: no such directory; {expected}")
+    return str(path.resolve())
+
+
+def _instant(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option} {text}: expected a date or time such as 2017-01-31 or 2017-01-31T14:00") from None
+    return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -1,0 +1,216 @@
+"""The `ballast` command. Every verb takes `--json`; exit codes: 0 done, 1 the answer is no, 2 wrong arguments,
+69 the system does not answer, 70 a bug, 78 wrong configuration or data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ballast_cli import output
+from common.errors import BallastError, ConfigError, DataError, TapeError
+
+app = typer.Typer(
+    help="Ballast: algorithmic trading with an independent risk guardian.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+config_app = typer.Typer(help="Look at the effective configuration.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(bench_app, name="bench")
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of text")]
+Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
+Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
+Data = Annotated[str, typer.Option(help="builtin, builtin-h1, synthetic:NAME or a directory of price files")]
+Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
+End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
+Reason = Annotated[str, typer.Option(help="why; goes to the audit log")]
+
+
+def home() -> Path:
+    """Where state lives: `BALLAST_HOME`, by default `.ballast` here."""
+    return Path(os.environ.get("BALLAST_HOME") or ".ballast").resolve()
+
+
+@app.command()
+def up(
+    profile: Profile = "fx",
+    data: Data = "builtin",
+    config: Override = None,
+    start: Start = None,
+    end: End = None,
+    speed: Annotated[str, typer.Option(help="max, 5 (slices a second) or 60x (real time)")] = "max",
+    until_end: Annotated[bool, typer.Option("--until-end", help="begin anew, stop when the data is over")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="begin anew, whatever was running in this home")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start servers and services and trade on paper; Ctrl-C stops all of it."""
+    from ballast_cli.configuration import effective
+    from ballast_cli.live import up as run
+
+    settings = effective(profile, override=config, data=data, start=start, end=end, speed=speed)
+    home().mkdir(parents=True, exist_ok=True)
+    result = asyncio.run(run(home(), settings, until_end=until_end, fresh=fresh, quiet=as_json))
+    output.answer(result, as_json)
+    if until_end and not result["complete"]:
+        raise typer.Exit(output.FAILED)
+
+
+@app.command()
+def down(as_json: Json = False) -> None:
+    """Stop what `ballast up` started here."""
+    from common.runtime.supervisor import stop_running
+
+    output.answer({"stopped": stop_running(home())}, as_json)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Processes, health and memory of the system running here."""
+    from ballast_cli.status import status as look
+
+    result = look(home())
+    output.answer(result, as_json)
+    if not result["running"]:
+        raise typer.Exit(output.UNAVAILABLE)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Whether this machine can run Ballast."""
+    from ballast_cli.status import doctor as examine
+
+    result = examine(home())
+    rows = {check["check"]: f"{'ok ' if check['ok'] else 'NO '} {check['found']}" for check in result["checks"]}
+    output.answer(result if as_json else rows, as_json)
+    if not result["ok"]:
+        raise typer.Exit(output.FAILED)
+
+
+@app.command()
+def halt(
+    reason: Reason = "halted by the operator",
+    flatten: Annotated[bool, typer.Option("--flatten", help="also close every position")] = False,
+    as_json: Json = False,
+) -> None:
+    """Emergency stop: no new orders, working orders canceled."""
+    from ballast_cli.operator import halt as command
+
+    _confirmed(asyncio.run(command(home(), reason, flatten=flatten)), as_json)
+
+
+@app.command()
+def resume(reason: Annotated[str, typer.Option(help="why; goes to the audit log")], as_json: Json = False) -> None:
+    """Trade again after a halt."""
+    from ballast_cli.operator import resume as command
+
+    _confirmed(asyncio.run(command(home(), reason)), as_json)
+
+
+@app.command()
+def explain(order_id: Annotated[str, typer.Argument(help="client order id")], as_json: Json = False) -> None:
+    """Why an order came to be: tick, regime, signal, target, risk decision, order, fills."""
+    from ballast_cli.explain import explain as look
+
+    output.answer(look(home(), order_id), as_json)
+
+
+@app.command()
+def backtest(
+    profile: Profile = "fx",
+    data: Data = "builtin",
+    config: Override = None,
+    start: Start = None,
+    end: End = None,
+    resume_after: Annotated[
+        int | None, typer.Option(min=0, help="simulate an operator who resumes this many days after a halt")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """All cores in one process over recorded data: the same orders as a live run."""
+    from ballast_cli.backtest import backtest as run
+    from ballast_cli.configuration import effective
+
+    settings = effective(profile, override=config, data=data, start=start, end=end)
+    show = not as_json and sys.stderr.isatty()
+    output.answer(run(settings, resume_after_days=resume_after, show_progress=show), as_json)
+
+
+@app.command()
+def replay(
+    check: Annotated[bool, typer.Option("--check", help="compare what every service says with what it said")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run every service again over the recorded tape."""
+    from ballast_cli.replay import replay as run
+
+    if not check:
+        raise typer.BadParameter("say --check: comparing is what a replay is for", param_hint="replay")
+    result = asyncio.run(run(home()))
+    output.answer(result, as_json)
+    if not all(service["identical"] for service in result["services"].values()):
+        raise typer.Exit(output.FAILED)
+
+
+@config_app.command("check")
+def config_check(profile: Profile = "fx", config: Override = None, as_json: Json = False) -> None:
+    """Validate a profile with your file over it."""
+    from ballast_cli.configuration import effective
+
+    effective(profile, override=config)
+    output.answer({"valid": True, "profile": profile, "config": str(config) if config else None}, as_json)
+
+
+@config_app.command("show")
+def config_show(profile: Profile = "fx", config: Override = None, as_json: Json = False) -> None:
+    """Every key with its effective value."""
+    from ballast_cli.configuration import effective
+
+    output.answer(effective(profile, override=config), as_json)
+
+
+@bench_app.command("latency")
+def bench_latency(
+    steps: Annotated[int, typer.Option(min=50, help="slices to measure")] = 1000, as_json: Json = False
+) -> None:
+    """Tick to order through all services and NATS, next to a bare five-hop relay of the same messages."""
+    from ballast_cli.latency import latency
+
+    output.answer(asyncio.run(latency(steps)), as_json)
+
+
+def _confirmed(result: dict[str, Any], as_json: bool) -> None:
+    output.answer(result, as_json)
+    if not result["confirmed"]:
+        raise typer.Exit(output.UNAVAILABLE)
+
+
+def main() -> None:
+    """Entry point: what a user can mend is one line and an exit code, never a traceback."""
+    try:
+        app()
+    except TapeError as error:
+        _fail(error, output.UNAVAILABLE)
+    except (ConfigError, DataError) as error:
+        _fail(error, output.CONFIG)
+    except BallastError as error:
+        _fail(error, output.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(error: Exception, code: int) -> None:
+    if "--json" in sys.argv:
+        sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+    output.err.print(f"ballast: {error}", markup=False, soft_wrap=True)
+    sys.exit(code)

@@ -1,0 +1,76 @@
+"""`ballast halt` and `ballast resume`: an operator's word, straight onto the tape, past everything that could be down."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from common.contracts import pattern
+from common.errors import BallastError, TapeError
+from common.messages.control import RunStarted
+from common.messages.risk import HaltTrading, ResumeTrading, TradingStateChanged
+from common.model.enums import TradingState
+from common.runtime.codec import decode, decode_envelope
+from common.runtime.embedded.endpoints import Endpoints
+from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.session import envelope
+from common.runtime.subjects import subject
+from common.runtime.tape import Record
+
+ANSWER_WITHIN_S: Final = 5.0
+
+
+async def halt(home: Path, reason: str, *, flatten: bool) -> dict[str, Any]:
+    """Returns once the guardian has confirmed; `confirmed` is false when it stays silent (execution obeys all the same)."""
+    return await _command(home, TradingState.HALTED, reason, flatten=flatten)
+
+
+async def resume(home: Path, reason: str) -> dict[str, Any]:
+    """Ends a halt."""
+    return await _command(home, TradingState.ACTIVE, reason, flatten=False)
+
+
+async def _command(home: Path, wanted: TradingState, reason: str, *, flatten: bool) -> dict[str, Any]:
+    if not reason.strip():
+        raise BallastError("--reason: empty; expected why, for the audit log")
+    endpoints, author = Endpoints.load(home), getpass.getuser()
+    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    try:
+        begun = await tape.last([pattern(RunStarted)])
+        if begun is None:
+            raise TapeError(f"{home}: no run on the tape")
+        run = decode(decode_envelope(begun.payload))
+        assert isinstance(run, RunStarted)
+        now = time.time_ns()
+        order = (
+            HaltTrading(ts_event=now, book=run.book, author=author, reason=reason, flatten=flatten)
+            if wanted is TradingState.HALTED
+            else ResumeTrading(ts_event=now, book=run.book, author=author, reason=reason)
+        )
+        started = time.perf_counter()
+        stored = await tape.append(subject(order), envelope("operator", order, f"{order.TYPE}:{now}", cause=None))
+        seq = await asyncio.wait_for(stored, ANSWER_WITHIN_S)
+        confirmed = await _confirmation(tape, seq, wanted)
+    finally:
+        await tape.close()
+    took = round((time.perf_counter() - started) * 1000, 1)
+    return {"state": wanted, "confirmed": confirmed, "seq": seq, "took_ms": took, "author": author}
+
+
+async def _confirmation(tape: NatsTape, seq: int, wanted: TradingState) -> bool:
+    heard = asyncio.Event()
+
+    async def on_record(record: Record) -> None:
+        message = decode(decode_envelope(record.payload))
+        if isinstance(message, TradingStateChanged) and message.state is wanted:
+            heard.set()
+
+    await tape.read([pattern(TradingStateChanged)], seq + 1, on_record)
+    try:
+        await asyncio.wait_for(heard.wait(), ANSWER_WITHIN_S)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,119 @@
+"""`ballast replay --check`: every service again over the recorded tape, output by output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.contracts import ALL, INPUTS, pattern
+from common.core import Core, Effect
+from common.errors import BallastError
+from common.messages.base import Message
+from common.messages.control import RunStarted
+from common.runtime.codec import decode, decode_envelope
+from common.runtime.embedded.endpoints import Endpoints
+from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.tape import Record
+from market_data.source import FeedSource, source
+from research.backtest import cores
+
+
+class Check:
+    """One service: what it says again, against what it had said. `first_difference` is empty while all is equal."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.first_difference = ""
+        self._expected: dict[tuple[int, int], Message] = {}
+
+    def says(self, seq: int, index: int, message: Message) -> None:
+        self._expected[seq, index] = message
+
+    def had_said(self, seq: int, index: int, message: Message) -> None:
+        self.messages += 1
+        again = self._expected.pop((seq, index), None)
+        if again != message and not self.first_difference:
+            self.first_difference = f"cause {seq}, output {index}: had said {message}, says {again}"
+
+    def result(self) -> dict[str, Any]:
+        result: dict[str, Any] = {"messages": self.messages, "identical": not self.first_difference}
+        return result if not self.first_difference else {**result, "first_difference": self.first_difference}
+
+
+class Replay:
+    """Feed it every record of a tape in order."""
+
+    def __init__(self) -> None:
+        self.checks: dict[str, Check] = {}
+        self._cores: Mapping[str, Core] = {}
+        self._source: Iterator[tuple[int, Sequence[Message]]] = iter(())
+        self._ordinal = -1
+
+    def see(self, record: Record) -> None:
+        envelope = decode_envelope(record.payload)
+        message = decode(envelope)
+        if isinstance(message, RunStarted):
+            self._begin(message)
+        if envelope.cause_seq >= 0 and envelope.source in self.checks:
+            if envelope.source == "market_data":
+                self._advance_source(envelope.cause_seq)
+            self.checks[envelope.source].had_said(envelope.cause_seq, envelope.cause_index, message)
+        for name, core in self._cores.items():
+            if type(message) in INPUTS[name]:
+                outputs = [output for output in core.handle(message) if not isinstance(output, Effect)]
+                for index, output in enumerate(outputs):
+                    self.checks[name].says(record.seq, index, output)
+
+    def _begin(self, run: RunStarted) -> None:
+        config = json.loads(run.config)
+        self._cores = cores(config)
+        self._source = _numbered(source(config))
+        self._ordinal = -1
+        self.checks = {name: Check() for name in ("market_data", *self._cores)}
+
+    def _advance_source(self, ordinal: int) -> None:
+        while self._ordinal < ordinal:
+            self._ordinal, messages = next(self._source)
+            for index, message in enumerate(messages):
+                self.checks["market_data"].says(self._ordinal, index, message)
+
+
+def _numbered(source: FeedSource) -> Iterator[tuple[int, Sequence[Message]]]:
+    yield 0, source.opening()
+    yield from enumerate(source.steps(0), start=1)
+
+
+async def replay(home: Path) -> dict[str, Any]:
+    """Checks the tape of a running home."""
+    endpoints = Endpoints.load(home)
+    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    run = Replay()
+    try:
+        count = await _read_all(tape, run)
+    finally:
+        await tape.close()
+    if not run.checks:
+        raise BallastError(f"{home}: the tape holds no run")
+    services = {name: check.result() for name, check in run.checks.items()}
+    return {"records": count, "services": services}
+
+
+async def _read_all(tape: NatsTape, run: Replay) -> int:
+    seen, over = 0, asyncio.Event()
+
+    async def on_record(record: Record) -> None:
+        nonlocal seen
+        run.see(record)
+        seen += 1
+        if record.pending == 0:
+            over.set()
+
+    if await tape.read([pattern(message) for message in ALL], 1, on_record):
+        tape.broken.add_done_callback(lambda broken: over.set())
+        await over.wait()
+        if tape.broken.done():
+            raise tape.broken.result()
+    return seen

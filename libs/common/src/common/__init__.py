@@ -1,0 +1,1 @@
+"""What every Ballast service shares: nouns, messages, kernels and the runtime around the pure cores."""

@@ -1,0 +1,1 @@
+"""Nouns of the trading domain. Frozen values, no I/O."""

@@ -1,0 +1,40 @@
+"""What is run: section `[run]` of the effective configuration, written by `ballast up`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+
+from common.model.time import NS_PER_SECOND
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two runs with equal `profile`, `data`, `start_ns` and `end_ns` under the same settings say the same things."""
+
+    profile: str = "fx"
+    data: Annotated[str, msgspec.Meta(description='"builtin", "builtin-h1", "synthetic:NAME" or a directory')] = (
+        "builtin"
+    )
+    start_ns: int | None = None
+    end_ns: int | None = None
+    speed: Annotated[str, msgspec.Meta(description='"max", "5" slices a second, or "60x" real time')] = "max"
+    build: str = ""
+
+    def __post_init__(self) -> None:
+        pace(self.speed)
+
+
+def pace(speed: str) -> tuple[float | None, float | None]:
+    """(seconds between slices, seconds of wall clock per nanosecond of data time); None where it does not bind.
+
+    Raises ValueError naming what was expected.
+    """
+    if speed == "max":
+        return None, None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(x?)", speed)
+    if found is None or float(found[1]) <= 0:
+        raise ValueError(f'Expected a speed such as "max", "5" (slices a second) or "60x" (real time), got {speed!r}')
+    value = float(found[1])
+    return (None, 1 / (value * NS_PER_SECOND)) if found[2] else (1 / value, None)

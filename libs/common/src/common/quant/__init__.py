@@ -1,0 +1,1 @@
+"""Pure numeric kernels. Empty on purpose: importing this package imports neither numpy nor numba."""

@@ -1,0 +1,56 @@
+"""nats-server with JetStream, one user per service."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import urllib.request
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from common.errors import ConfigError
+from common.runtime import nats_config
+from common.runtime.embedded import binaries
+from common.runtime.embedded.home import LOCALHOST, Home, write_atomic
+from common.runtime.embedded.process import ProcessSpec
+from common.runtime.embedded.server import BARE_ENV, Server
+
+NAME: Final = "nats"
+
+
+def password_name(user: str) -> str:
+    """Of its file in `secrets/`."""
+    return f"nats-{user}"
+
+
+def prepare(home: Home, port: int, monitor_port: int) -> Server:
+    """Writes its configuration. Raises ConfigError when the binary is missing or too old."""
+    binary = binaries.nats_server()
+    _check_version(str(binary))
+    passwords = {user: home.password(password_name(user)) for user in nats_config.USERS}
+    monitor = f"{LOCALHOST}:{monitor_port}"
+    directory = home.directory("nats")
+    config = nats_config.server_config(LOCALHOST, port, monitor, str(directory), passwords)
+    path = directory / "nats.conf"
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(config)), mode=0o600)
+    spec = ProcessSpec(name=NAME, argv=(str(binary), "--config", str(path)), env=BARE_ENV)
+    return Server(spec=spec, ready=partial(_healthy, f"http://{monitor}/healthz"))
+
+
+def _healthy(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:  # refused, or 503 while JetStream recovers
+        return False
+
+
+def _check_version(binary: str) -> None:
+    shown = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v(\d+)\.(\d+)", shown)  # nats-server: v2.15.1
+    if not found or tuple(map(int, found.groups())) < nats_config.MIN_VERSION:
+        wanted = ".".join(map(str, nats_config.MIN_VERSION))
+        raise ConfigError(f"{binary}: {shown.strip()}; expected nats-server {wanted} or newer")

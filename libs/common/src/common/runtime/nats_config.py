@@ -1,0 +1,208 @@
+"""Who may do what on NATS, worked out from `common.contracts`, and the streams of which everything consists.
+
+A service may say its own messages and nobody else's, write its own snapshot, give its own heartbeat and dead letters, hear
+replies in its own inbox, and read the tape. Streams belong to `admin`, who in turn may say nothing on the tape.
+
+What permissions cannot forbid: a consumer may name any subject outside the tape to be delivered to, a heartbeat's too. Such
+copies keep the subject they have on the tape, so who listens to a heartbeat must look at the subject of what arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.client import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from common.contracts import DOMAINS, INPUTS, OPERATORS, own_pattern, publishes
+from common.errors import TapeError
+from common.runtime import subjects
+
+ADMIN: Final = "admin"
+SERVICES: Final = tuple(INPUTS)
+USERS: Final = (*SERVICES, ADMIN)
+
+MAX_PAYLOAD_BYTES: Final = 8 * 2**20
+MAX_DEAD_LETTERS: Final = 10_000
+MIN_VERSION: Final = (2, 10)  # older servers silently ignore filter_subjects
+_SNAPSHOTS_STREAM: Final = f"KV_{subjects.SNAPSHOTS}"
+
+# Raw quotes travel beside the tape, lossy: who sends them and who looks at them.
+RAW: Final = "raw.>"
+RAW_PUBLISHERS: Final = ("market_data",)
+RAW_SUBSCRIBERS: Final = ("market_data", "risk_guardian", "gateway")
+
+STREAMS: Final = (
+    StreamConfig(
+        name=subjects.STREAM,
+        subjects=[f"{domain}.>" for domain in DOMAINS],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        duplicate_window=120,
+        allow_direct=True,
+        deny_delete=True,
+    ),
+    StreamConfig(
+        name=subjects.DEAD_LETTERS,
+        subjects=[subjects.dead_letter(">")],
+        storage=StorageType.FILE,
+        max_msgs=MAX_DEAD_LETTERS,
+        discard=DiscardPolicy.NEW,  # a full stream refuses, so that nothing is lost unseen
+        allow_direct=True,
+        deny_delete=True,
+    ),
+    # A key-value bucket, except that no message may roll up what others wrote.
+    StreamConfig(
+        name=_SNAPSHOTS_STREAM,
+        subjects=[f"$KV.{subjects.SNAPSHOTS}.>"],
+        storage=StorageType.FILE,
+        max_msgs_per_subject=2,
+        max_msg_size=MAX_PAYLOAD_BYTES,
+        discard=DiscardPolicy.NEW,
+        allow_direct=True,
+        deny_delete=True,
+    ),
+)
+
+
+def inbox_prefix(user: str) -> str:
+    """Where the replies to `user` arrive; no other user can listen there."""
+    return f"_INBOX_{user}"
+
+
+def may_publish(user: str) -> list[str]:
+    """Subject patterns on which `user` may publish."""
+    if user == ADMIN:
+        return ["$JS.API.>"]
+    read = [subjects.STREAM, *([subjects.DEAD_LETTERS] if user in OPERATORS else [])]
+    return [
+        *(own_pattern(message, user) for message in publishes(user)),
+        *([RAW] if user in RAW_PUBLISHERS else []),
+        subjects.heartbeat(user),
+        subjects.dead_letter(user),
+        *_keep_snapshot(user),
+        *(subject for stream in read for subject in _read_stream(stream)),
+        "$JS.API.INFO",
+        "$JS.API.STREAM.NAMES",
+    ]
+
+
+def may_subscribe(user: str) -> list[str]:
+    """Subject patterns to which `user` may subscribe. The tape itself is read through the inbox."""
+    inbox = f"{inbox_prefix(user)}.>"
+    if user == ADMIN:
+        return [inbox]
+    return [inbox, subjects.heartbeat(">"), *([RAW] if user in RAW_SUBSCRIBERS else [])]
+
+
+def authorization(passwords: Mapping[str, str]) -> dict[str, Any]:
+    """The section `authorization` of a nats-server configuration. `passwords` has one for each of USERS."""
+    users = [
+        {
+            "user": user,
+            "password": passwords[user],
+            "permissions": {"publish": {"allow": may_publish(user)}, "subscribe": {"allow": may_subscribe(user)}},
+        }
+        for user in USERS
+    ]
+    return {"timeout": 5, "users": users}
+
+
+def server_config(host: str, port: int, monitor: str, store_dir: str, passwords: Mapping[str, str]) -> dict[str, Any]:
+    """A whole nats-server configuration, to be written as JSON. `monitor` is the host:port of its HTTP endpoints."""
+    return {
+        "server_name": "ballast",
+        "host": host,
+        "port": port,
+        "http": monitor,
+        "max_payload": MAX_PAYLOAD_BYTES,
+        "jetstream": {
+            "store_dir": store_dir,
+            "sync_interval": "always",  # an acknowledged message survives a power failure (docs/adr)
+            "max_memory_store": 64 * 2**20,
+        },
+        "authorization": authorization(passwords),
+    }
+
+
+async def provision(client: Client) -> None:
+    """Makes the streams, or brings them to what this build expects; what they hold stays. `client` logged in as ADMIN."""
+    stream = client.jetstream()
+    for config in STREAMS:
+        await _ensure(stream, config)
+
+
+async def provision_at(url: str, password: str) -> None:
+    """Logs in as ADMIN and provisions. Raises TapeError when the server is out of reach or refuses."""
+    await _as_admin(url, password, provision)
+
+
+async def begin_new_tape_at(url: str, password: str) -> None:
+    """Empties the tape and forgets all snapshots. Sequences go on rising, so history in PostgreSQL keeps its keys."""
+    await _as_admin(url, password, _empty)
+
+
+async def _empty(client: Client) -> None:
+    for name in (_SNAPSHOTS_STREAM, subjects.STREAM):
+        await client.jetstream().purge_stream(name)
+
+
+async def _as_admin(url: str, password: str, work: Callable[[Client], Awaitable[None]]) -> None:
+    client = Client()
+    try:
+        await client.connect(
+            url,
+            user=ADMIN,
+            password=password,
+            name=ADMIN,
+            inbox_prefix=inbox_prefix(ADMIN).encode(),
+            allow_reconnect=False,
+            error_cb=_ignore,  # what matters is raised as well
+        )
+        await work(client)
+    except (NatsError, OSError, TimeoutError) as error:
+        raise TapeError(f"{url} as {ADMIN}: {str(error) or type(error).__name__}") from error
+    finally:
+        await client.close()
+
+
+async def _ignore(error: Exception) -> None:
+    pass
+
+
+async def _ensure(stream: JetStreamContext, config: StreamConfig) -> None:
+    try:
+        await stream.update_stream(config)
+    except NotFoundError:
+        await stream.add_stream(config)
+
+
+def _read_stream(stream: str) -> tuple[str, ...]:
+    """What it takes to look messages up and to follow them with an ephemeral push consumer."""
+    api = "$JS.API"
+    return (
+        f"{api}.STREAM.INFO.{stream}",
+        f"{api}.STREAM.MSG.GET.{stream}",
+        f"{api}.DIRECT.GET.{stream}",
+        f"{api}.DIRECT.GET.{stream}.>",
+        f"{api}.CONSUMER.CREATE.{stream}",
+        f"{api}.CONSUMER.CREATE.{stream}.>",
+        f"{api}.CONSUMER.INFO.{stream}.>",
+        f"{api}.CONSUMER.DELETE.{stream}.>",
+        f"$JS.FC.{stream}.>",
+    )
+
+
+def _keep_snapshot(user: str) -> tuple[str, ...]:
+    """Writing one's own key; the key of a lookup by MSG.GET lies in its payload, so that one may read them all."""
+    key = f"$KV.{subjects.SNAPSHOTS}.{user}"
+    return (
+        key,
+        f"$JS.API.STREAM.INFO.{_SNAPSHOTS_STREAM}",
+        f"$JS.API.STREAM.MSG.GET.{_SNAPSHOTS_STREAM}",
+        f"$JS.API.DIRECT.GET.{_SNAPSHOTS_STREAM}.{key}",
+    )

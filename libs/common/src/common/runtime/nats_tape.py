@@ -1,0 +1,229 @@
+"""The tape on NATS JetStream.
+
+A connection is never reused after a break (docs/adr/0002): what a client buffers while it is away would be sent late and
+with holes. Any trouble completes `broken`, and the owner starts over from its snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.errors import APIError, NotFoundError
+
+from common.errors import TapeError
+from common.messages.base import Envelope
+from common.runtime import subjects
+from common.runtime.codec import encode_envelope
+from common.runtime.tape import Handler, Record
+from common.runtime.tracing import traceparent
+
+ACK_TIMEOUT_S: Final = 10.0
+_TROUBLE: Final = (NatsError, APIError, OSError, TimeoutError, asyncio.TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Where and as whom. The inbox prefix is the user's own, so that no service can read another's replies."""
+
+    url: str
+    user: str
+    password: str
+
+
+class _PubAck(msgspec.Struct):
+    seq: int = 0
+    error: dict[str, Any] | None = None
+
+
+_ack_decoder = msgspec.json.Decoder(_PubAck)
+
+
+class NatsTape:
+    """One connection. Make it with `connect`."""
+
+    def __init__(self, client: Client, login: Login) -> None:
+        self.broken: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._client = client
+        self._stream = client.jetstream(prefix="$JS.API", timeout=5)
+        self._inbox = f"_INBOX_{login.user}.ack"
+        self._tokens = itertools.count()
+        self._acks: dict[str, asyncio.Future[int]] = {}
+        self._closing = False
+
+    @classmethod
+    async def connect(cls, login: Login, timeout_s: int = 5) -> NatsTape:
+        """Raises TapeError when the server is out of reach or refuses the login, or the stream is not there."""
+        client = Client()
+        tape = cls(client, login)
+        try:
+            await client.connect(
+                login.url,
+                user=login.user,
+                password=login.password,
+                name=login.user,
+                inbox_prefix=f"_INBOX_{login.user}".encode(),
+                allow_reconnect=False,
+                connect_timeout=timeout_s,
+                error_cb=tape._on_error,
+                closed_cb=tape._on_closed,
+                pending_size=64 * 1024 * 1024,
+            )
+            await client.subscribe(f"{tape._inbox}.*", cb=tape._on_ack)
+            await tape._stream.stream_info(subjects.STREAM)
+        except _TROUBLE as error:
+            await tape.close()
+            raise TapeError(f"{login.url} as {login.user}: {_say(error)}") from error
+        return tape
+
+    async def append(self, subject: str, envelope: Envelope) -> asyncio.Future[int]:
+        token = str(next(self._tokens))
+        stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._acks[token] = stored
+        headers = {"Nats-Msg-Id": envelope.id, "traceparent": traceparent(envelope)}
+        try:
+            await self._client.publish(
+                subject, encode_envelope(envelope), reply=f"{self._inbox}.{token}", headers=headers
+            )
+        except _TROUBLE as error:
+            raise TapeError(f"append {subject}: {_say(error)}") from error
+        return stored
+
+    async def flush(self) -> None:
+        if not self._acks:
+            return
+        _, late = await asyncio.wait(list(self._acks.values()), timeout=ACK_TIMEOUT_S)
+        if late:
+            raise self._break(TapeError(f"{len(late)} appends were not acknowledged within {ACK_TIMEOUT_S:g} s"))
+        if self.broken.done():
+            raise self.broken.result()
+
+    async def read(self, patterns: Sequence[str], from_seq: int, handler: Handler) -> int:
+        last_seq = from_seq - 1
+
+        async def deliver(message: Msg) -> None:
+            nonlocal last_seq
+            tokens = message.reply.split(
+                "."
+            )  # $JS.ACK.<stream>.<consumer>.<tries>.<seq>.<consumer seq>.<time>.<pending>
+            seq = int(tokens[5])
+            if seq <= last_seq or self.broken.done():
+                return  # delivered again by a reset consumer; or no longer to be trusted
+            last_seq = seq
+            try:
+                await handler(Record(seq, message.data, int(tokens[8])))
+            except Exception as error:  # noqa: BLE001 (a bug of the handler belongs to the owner of the tape)
+                self._break(error)
+
+        config = ConsumerConfig(
+            filter_subjects=list(patterns), deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=from_seq
+        )
+        if from_seq <= 1:
+            config = ConsumerConfig(filter_subjects=list(patterns), deliver_policy=DeliverPolicy.ALL)
+        subscription = await self._ask(
+            self._stream.subscribe(
+                patterns[0],
+                stream=subjects.STREAM,
+                cb=deliver,
+                config=config,
+                ordered_consumer=True,
+                idle_heartbeat=1.0,
+                pending_msgs_limit=0,
+                pending_bytes_limit=0,
+            )
+        )
+        info = await self._ask(subscription.consumer_info())
+        return int(info.num_pending or 0) + int(info.delivered.consumer_seq if info.delivered else 0)
+
+    async def last(self, patterns: Sequence[str]) -> Record | None:
+        found = [record for record in await asyncio.gather(*map(self._last_of, patterns)) if record]
+        return max(found, default=None)
+
+    async def get_snapshot(self, service: str) -> bytes | None:
+        try:
+            entry = await self._stream.get_last_msg(f"KV_{subjects.SNAPSHOTS}", f"$KV.{subjects.SNAPSHOTS}.{service}")
+        except NotFoundError:
+            return None
+        except _TROUBLE as error:
+            raise TapeError(f"snapshot of {service}: {_say(error)}") from error
+        return entry.data
+
+    async def put_snapshot(self, service: str, value: bytes) -> None:
+        await self._ask(self._stream.publish(f"$KV.{subjects.SNAPSHOTS}.{service}", value))
+
+    async def dead_letter(self, service: str, record: Record, reason: str) -> None:
+        headers = {"Ballast-Seq": str(record.seq), "Ballast-Reason": reason.replace("\n", " ")[:500]}
+        await self._ask(self._stream.publish(subjects.dead_letter(service), record.payload, headers=headers))
+
+    async def beat(self, service: str, payload: bytes) -> None:
+        await self._ask(self._client.publish(subjects.heartbeat(service), payload))
+        await self._ask(self._client.flush(timeout=5))
+
+    async def listen(self, service: str, heard: Callable[[bytes], None]) -> None:
+        async def receive(message: Msg) -> None:
+            # A consumer of the tape may be aimed at any subject, but what it delivers keeps its own: no forged heartbeats.
+            if message.subject.startswith(subjects.heartbeat("")):
+                heard(message.data)
+
+        await self._ask(self._client.subscribe(subjects.heartbeat(service), cb=receive))
+
+    async def close(self) -> None:
+        self._closing = True
+        if not self._client.is_closed:
+            await self._client.close()
+
+    async def _last_of(self, pattern: str) -> Record | None:
+        try:
+            entry = await self._stream.get_last_msg(subjects.STREAM, pattern)
+        except NotFoundError:
+            return None
+        except _TROUBLE as error:
+            raise TapeError(f"last {pattern}: {_say(error)}") from error
+        return Record(entry.seq or 0, entry.data or b"", 0)
+
+    async def _ask(self, request: Awaitable[Any]) -> Any:
+        try:
+            return await request
+        except _TROUBLE as error:
+            raise TapeError(_say(error)) from error
+
+    async def _on_ack(self, message: Msg) -> None:
+        stored = self._acks.pop(message.subject.rpartition(".")[2], None)
+        if stored is None or stored.done():
+            return
+        try:
+            ack = _ack_decoder.decode(message.data)
+        except msgspec.MsgspecError:
+            ack = _PubAck(error={"description": "no stream takes this subject, or it is forbidden"})
+        if ack.error:
+            stored.cancel()
+            self._break(TapeError(f"append refused: {ack.error.get('description')}"))
+        else:
+            stored.set_result(ack.seq)
+
+    async def _on_error(self, error: Exception) -> None:
+        self._break(TapeError(_say(error)))
+
+    async def _on_closed(self) -> None:
+        if not self._closing:
+            self._break(TapeError("connection to NATS lost"))
+
+    def _break(self, error: Exception) -> Exception:
+        if not self.broken.done():
+            self.broken.set_result(error)
+        for stored in self._acks.values():
+            if not stored.done():
+                stored.cancel()
+        return error
+
+
+def _say(error: BaseException) -> str:
+    return str(error) or type(error).__name__

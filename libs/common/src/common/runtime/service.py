@@ -1,0 +1,207 @@
+"""The shell around every core: one process, one connection at a time, rebuilt from the tape whenever that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import msgspec
+import uvloop
+
+from common.core import Core
+from common.errors import ConfigError, TapeError
+from common.model.run import Run
+from common.runtime import http, logs, metrics, settings, snapshots
+from common.runtime.environment import Environment
+from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.session import Effects, Session
+from common.runtime.source import Source, SourceSession
+from common.runtime.tape import Tape
+
+HEARTBEAT_EVERY_S: Final = 0.25
+RETRY_AFTER_S: Final = 0.2
+EXIT_CONFIG: Final = 78  # sysexits: EX_CONFIG
+EXIT_BUG: Final = 70  # EX_SOFTWARE
+
+Config = Mapping[str, Any]
+
+
+class Shell:
+    """What a service adds to its core to reach the outside world. `effects` answers the core's effects; `start` gets the
+    session's tape and may spawn watchers; both end with the session.
+    """
+
+    effects: Effects | None = None
+
+    async def start(self, session: Session, tape: Tape) -> None:
+        """Called before the first message is read."""
+
+    async def stop(self) -> None:
+        """Called when the session is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service: its name in the contracts and how to make its core, afresh for every session."""
+
+    name: str
+    core: Callable[[Config], Core]
+    shell: Callable[[Config, Environment], Shell] = lambda config, environment: Shell()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceService:
+    """The service that begins the steps."""
+
+    name: str
+    source: Callable[[Config], Source]
+
+
+class Process:
+    """This process: what it was told, how it is, and whether it has been asked to stop."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        raw = environment.config.read_bytes()
+        self.config: Config = json.loads(raw)
+        self.run = settings.section(self.config, "run", Run)
+        self.config_mark = raw
+        self.health = http.Health(environment.service, self.run.build)
+        self.log = logs.configure(environment.service, self.run.build)
+        self.stopping = asyncio.Event()
+
+    def waits_for(self, what: str, why: str) -> None:
+        """Not ready, and says so. An empty `what` is ready."""
+        self.health.waits_for = {what: why} if what else {}
+        metrics.READY.set(0 if what else 1)
+
+
+def run(service: Service | SourceService) -> NoReturn:
+    """Entry point of `python -m <service>`. Never returns: exit codes 0 stopped, 70 bug, 78 configuration."""
+    try:
+        environment = Environment.from_os()
+        uvloop.run(_main(service, environment))
+    except ConfigError as error:
+        print(json.dumps({"event": "configuration", "error": str(error)}), file=sys.stderr)
+        sys.exit(EXIT_CONFIG)
+    sys.exit(0)
+
+
+async def _main(service: Service | SourceService, environment: Environment) -> None:
+    process = Process(environment)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, process.stopping.set)
+    stop_http = http.serve(process.health, environment.http_host, environment.http_port)
+    process.log.info("started", port=environment.http_port)
+    try:
+        while not process.stopping.is_set():
+            try:
+                await _one_life(service, process)
+            except TapeError as error:
+                process.waits_for("tape", str(error))
+                process.log.warning("tape broken, starting over", error=str(error))
+                metrics.REBUILDS.labels("tape").inc()
+                await asyncio.sleep(RETRY_AFTER_S)
+    except ConfigError:
+        raise
+    except Exception:
+        process.log.exception("bug: the process ends, its state is on the tape")
+        sys.exit(EXIT_BUG)
+    finally:
+        stop_http()
+    process.log.info("stopped")
+
+
+async def _one_life(service: Service | SourceService, process: Process) -> None:
+    """Connect, rebuild, live until the connection breaks or the process is asked to stop."""
+    environment = process.environment
+    process.waits_for("tape", f"connecting to {environment.nats_url}")
+    login = Login(environment.nats_url, environment.nats_user, environment.nats_password())
+    tape = await NatsTape.connect(login)
+    try:
+        if isinstance(service, SourceService):
+            await _live_source(service, process, tape)
+        else:
+            await _live_core(service, process, tape)
+    finally:
+        await tape.close()
+
+
+async def _live_core(service: Service, process: Process, tape: Tape) -> None:
+    core, shell = service.core(process.config), service.shell(process.config, process.environment)
+    mark = snapshots.fingerprint(core, process.config_mark)
+    session = Session(service.name, core, tape, mark=mark, effects=shell.effects)
+    process.waits_for("recovery", "reading the tape from the last snapshot")
+    await _beat(service.name, process, tape, session)  # whoever sees a message of ours has seen that we are alive
+    heart = asyncio.create_task(_keep_beating(service.name, process, tape, session))
+    try:
+        await shell.start(session, tape)
+        await session.start()
+        await _until_over(process, tape, heart)
+        if process.stopping.is_set():
+            await session.stop()
+    finally:
+        await shell.stop()
+        await _end(heart)
+
+
+async def _live_source(service: SourceService, process: Process, tape: Tape) -> None:
+    source = service.source(process.config)
+    session = SourceSession(source, tape, process.run, snapshots.fingerprint(source, process.config_mark))
+    heart = asyncio.create_task(_keep_beating(service.name, process, tape, session))
+    feed = asyncio.create_task(session.run())
+    try:
+        await _until_over(process, tape, heart, feed)
+    finally:
+        await _end(feed)
+        await _end(heart)
+
+
+async def _until_over(process: Process, tape: Tape, *tasks: asyncio.Task[None]) -> None:
+    """Returns when asked to stop; raises what broke the tape or a task. A task that merely ends is no reason."""
+    stopping = asyncio.create_task(process.stopping.wait())
+    waiting: set[asyncio.Future[Any]] = {stopping, tape.broken, *tasks}
+    try:
+        while not process.stopping.is_set():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if tape.broken in done:
+                raise tape.broken.result()
+            for task in done:
+                task.result()
+    finally:
+        stopping.cancel()
+
+
+async def _keep_beating(name: str, process: Process, tape: Tape, session: Session | SourceSession) -> None:
+    while True:
+        if not session.recovering:
+            process.waits_for("", "")
+        process.health.tick()
+        process.health.info["seq"] = session.seq
+        await _beat(name, process, tape, session)
+        await asyncio.sleep(HEARTBEAT_EVERY_S)
+
+
+async def _beat(name: str, process: Process, tape: Tape, session: Session | SourceSession) -> None:
+    alive = {
+        "service": name,
+        "ts": time.time_ns(),
+        "seq": session.seq,
+        "ready": not process.health.waits_for,
+        "waits_for": process.health.waits_for,
+    }
+    await tape.beat(name, msgspec.json.encode(alive))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task

@@ -1,0 +1,180 @@
+"""One life of a core around one connection to the tape: exactly once, without time windows (docs/adr/0002).
+
+State and position are restored from one snapshot; everything after it is read again, and what the service had already
+said is not said twice: its own last output on the tape tells how far it had come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Final, NamedTuple
+
+import msgspec
+
+from common.contracts import FROM_OUTSIDE, INPUTS, own_pattern, pattern, publishes
+from common.core import Core, Effect
+from common.errors import DecodeError, TapeError
+from common.messages.base import Envelope, Message
+from common.runtime import metrics, snapshots
+from common.runtime.codec import decode, decode_envelope, encode
+from common.runtime.subjects import subject
+from common.runtime.tape import Record, Tape
+
+SNAPSHOT_EVERY_S: Final = 5.0
+DEAD_LETTER_LIMIT: Final = 100
+
+
+class Outside(NamedTuple):
+    """What a shell has to tell its core. `key` makes the message id: telling it twice puts it on the tape once."""
+
+    key: str
+    message: Message
+
+
+Effects = Callable[[Effect], Awaitable[Outside]]
+
+
+async def own_progress(tape: Tape, service: str) -> tuple[int, int]:
+    """(cause, index) of the last thing `service` said because of something it had read; (-1, -1) if it never spoke."""
+    said = [message for message in publishes(service) if message not in FROM_OUTSIDE]
+    last = await tape.last([own_pattern(message, service) for message in said])
+    if last is None:
+        return -1, -1
+    envelope = decode_envelope(last.payload)
+    return envelope.cause_seq, envelope.cause_index
+
+
+class Session:
+    """`start` it, then it lives in the tape's callbacks until the tape is closed or `tape.broken` completes."""
+
+    def __init__(self, service: str, core: Core, tape: Tape, *, mark: str, effects: Effects | None = None) -> None:
+        self.recovering = True
+        self.seq = 0
+        self._service = service
+        self._core = core
+        self._tape = tape
+        self._mark = mark
+        self._effects = effects
+        self._silent_until = (-1, -1)
+        self._behind: int | None = None
+        self._handled = 0
+        self._dead_letters = 0
+        self._snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Restores the core and begins to read."""
+        payload = await self._tape.get_snapshot(self._service)
+        self.seq = snapshots.restore(self._core, payload, self._mark)
+        self._silent_until = await own_progress(self._tape, self._service)
+        patterns = [pattern(message) for message in INPUTS[self._service]]
+        self._behind = await self._tape.read(patterns, self.seq + 1, self._on_record)
+        await self._maybe_caught_up()
+
+    async def stop(self) -> None:
+        """Leaves a snapshot, so that the next start is short. Outputs so far are stored first."""
+        for task in self._tasks:
+            task.cancel()
+        await self._store(snapshots.encode(self._core, self.seq, self._mark))
+
+    async def tell(self, outside: Outside) -> None:
+        """Puts a fact from outside on the tape; the core hears of it from there, like everybody."""
+        message = outside.message
+        identity = f"{message.TYPE}:{outside.key}"
+        sealed = envelope(self._service, message, identity, cause=None)
+        await self._tape.append(subject(message), sealed)
+
+    async def _on_record(self, record: Record) -> None:
+        try:
+            cause = decode_envelope(record.payload)
+            message = decode(cause)
+        except DecodeError as error:
+            await self._set_aside(record, str(error))
+        else:
+            await self._handle(record.seq, cause, message)
+        self.seq = record.seq
+        self._handled += 1
+        metrics.LAG.set(record.pending)
+        metrics.LAST_SEQ.set(record.seq)
+        await self._maybe_caught_up()
+        if time.monotonic() >= self._snapshot_due:
+            self._snapshot()
+
+    async def _handle(self, seq: int, cause: Envelope, message: Message) -> None:
+        started = time.perf_counter()
+        outputs = self._core.handle(message)
+        metrics.HANDLE_SECONDS.observe(time.perf_counter() - started)
+        metrics.MESSAGES_IN.labels(cause.type).inc()
+        index = 0
+        for output in outputs:
+            if isinstance(output, Effect):
+                if not self.recovering:
+                    self._run(output)
+                continue
+            if (seq, index) > self._silent_until:
+                await self._say(seq, index, cause, output)
+            index += 1
+
+    async def _say(self, seq: int, index: int, cause: Envelope, message: Message) -> None:
+        sealed = envelope(self._service, message, f"{self._service}:{seq}:{index}", cause=(seq, index, cause))
+        await self._tape.append(subject(message), sealed)
+        metrics.MESSAGES_OUT.labels(message.TYPE).inc()
+
+    async def _maybe_caught_up(self) -> None:
+        if self.recovering and self._behind is not None and self._handled >= self._behind:
+            self.recovering = False
+            for effect in self._core.pending():
+                self._run(effect)
+
+    def _run(self, effect: Effect) -> None:
+        if self._effects is None:
+            raise TypeError(f"{self._service} asks for {type(effect).__name__}, but its shell has no effects")
+        self._spawn(self._answer(self._effects, effect))
+
+    async def _answer(self, effects: Effects, effect: Effect) -> None:
+        await self.tell(await effects(effect))
+
+    async def _set_aside(self, record: Record, reason: str) -> None:
+        self._dead_letters += 1
+        metrics.DEAD_LETTERS.inc()
+        await self._tape.dead_letter(self._service, record, reason)
+        if self._dead_letters >= DEAD_LETTER_LIMIT:
+            raise TapeError(f"{self._dead_letters} messages that cannot be understood; the last: {reason}")
+
+    def _snapshot(self) -> None:
+        """Encodes now, between two messages; waits for the acknowledgements in the background."""
+        self._snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
+        self._spawn(self._store(snapshots.encode(self._core, self.seq, self._mark)))
+
+    async def _store(self, payload: bytes) -> None:
+        await self._tape.flush()  # a snapshot must never be ahead of what was said
+        await self._tape.put_snapshot(self._service, payload)
+        metrics.SNAPSHOT_BYTES.set(len(payload))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not self._tape.broken.done():
+            self._tape.broken.set_result(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+
+def envelope(service: str, message: Message, identity: str, *, cause: tuple[int, int, Envelope] | None) -> Envelope:
+    seq, index, parent = cause or (-1, -1, None)
+    return Envelope(
+        id=identity,
+        type=message.TYPE,
+        source=service,
+        ts_event=message.ts_event,
+        ts_init=time.time_ns(),
+        correlation_id=parent.correlation_id if parent else identity,
+        causation_id=parent.id if parent else "",
+        cause_seq=seq,
+        cause_index=index,
+        data=msgspec.Raw(encode(message)),
+    )

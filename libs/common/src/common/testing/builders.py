@@ -1,0 +1,301 @@
+"""One small, plausible example of everything that can be said on the tape.
+
+`a(OrderFilled, last_qty=Decimal(5))` is the example with one thing changed. The examples are also the golden files of
+libs/common/contracts, so they set every optional field.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from common import messages as m
+from common.messages.base import Envelope, Message
+from common.messages.market_data import Bar, QuarantinedRow, QuarantineReason, Quote
+from common.messages.orders import OpenOrder, Order
+from common.messages.portfolio import Contribution, Target
+from common.messages.regime import RegimeReading
+from common.messages.signals import Signal
+from common.model.enums import (
+    AssetClass,
+    DenyCode,
+    Direction,
+    OrderType,
+    Regime,
+    Side,
+    Tier,
+    TimeInForce,
+    TradingState,
+    VolState,
+)
+from common.model.instrument import Instrument
+from common.model.ledger import Position
+from common.model.time import NS_PER_DAY, Timeframe
+from common.runtime import codec
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+T0: Final = 1_483_452_000_000_000_000  # 2017-01-03T14:00:00Z
+BOOK: Final = "fx"
+ACCOUNT: Final = "paper"
+STRATEGY: Final = "ma_cross_20_50_d1"
+EUR_USD: Final = "EUR-USD.ECB"
+ORDER_ID: Final = "fx-EUR-USD-7"
+VENUE_ORDER_ID: Final = "paper-7"
+
+_NOUNS: Final[tuple[msgspec.Struct, ...]] = (
+    Instrument(
+        instrument_id=EUR_USD,
+        asset_class=AssetClass.FX,
+        base="EUR",
+        quote="USD",
+        price_increment=Decimal("0.00001"),
+        qty_increment=Decimal(1),
+        half_spread=Decimal("0.00005"),
+        close_only=True,
+    ),
+    Position(instrument_id=EUR_USD, signed_qty=Decimal(1000), avg_px=Decimal("1.0412"), realized=Decimal("12.5")),
+    Bar(
+        instrument_id=EUR_USD,
+        timeframe=Timeframe.H1,
+        open=1.0405,
+        high=1.0421,
+        low=1.0399,
+        close=1.0412,
+        volume=1820.0,
+        spread_open=0.0001,
+        spread_close=0.00012,
+        base=True,
+    ),
+    Quote(instrument_id=EUR_USD, bid=1.0411, ask=1.0413, bid_size=1e6, ask_size=2e6),
+    QuarantinedRow(instrument_id=EUR_USD, ts_row=T0, reason=QuarantineReason.CROSSED, detail="bid 1.05 > ask 1.04"),
+    RegimeReading(
+        instrument_id=EUR_USD,
+        timeframe=Timeframe.H1,
+        regime=Regime.TRENDING_UP,
+        candidate=Regime.TRENDING_UP,
+        since_ns=T0 - NS_PER_DAY,
+        confidence=0.8,
+        vol_state=VolState.NORMAL,
+        vol_ratio=1.1,
+        adx=31.0,
+        plus_di=28.0,
+        minus_di=12.0,
+        chop=36.5,
+        atr=0.0014,
+        atr_percentile=0.55,
+        atr_ratio=1.2,
+        bb_width=0.012,
+    ),
+    Signal(
+        strategy_id=STRATEGY,
+        tier=Tier.CORE,
+        instrument_id=EUR_USD,
+        timeframe=Timeframe.D1,
+        direction=Direction.LONG,
+        strength=0.7,
+        confidence=0.6,
+        stop_fraction=0.02,
+        size_factor=1.0,
+        vol_state=VolState.NORMAL,
+        vol_ratio=1.1,
+        ref_px=1.0412,
+        reason="MA 20 crossed above MA 50",
+    ),
+    Order(
+        client_order_id=ORDER_ID,
+        account=ACCOUNT,
+        strategy_id=STRATEGY,
+        instrument_id=EUR_USD,
+        side=Side.BUY,
+        qty=Decimal(1000),
+        ref_px=Decimal("1.0412"),
+        order_type=OrderType.STOP_LIMIT,
+        limit_px=Decimal("1.0425"),
+        stop_px=Decimal("1.0420"),
+        time_in_force=TimeInForce.GTD,
+        expire_ns=T0 + NS_PER_DAY,
+        reduce_only=False,
+        reason="new signal",
+    ),
+    OpenOrder(client_order_id=ORDER_ID, instrument_id=EUR_USD, signed_leaves_qty=Decimal(400), reduce_only=False),
+    Contribution(
+        strategy_id=STRATEGY,
+        timeframe="1d",
+        signed_qty=Decimal(1000),
+        risk=Decimal("20.82"),
+        base=Decimal("25.00"),
+        volatility_adjustment=0.9,
+        correlation_adjustment=1.0,
+        regime_adjustment=1.0,
+        reason="MA 20 crossed above MA 50",
+    ),
+)
+_noun: Final[dict[type[msgspec.Struct], Any]] = {type(noun): noun for noun in _NOUNS}
+
+_TARGET: Final = Target(
+    instrument_id=EUR_USD,
+    signed_qty=Decimal(1000),
+    held_qty=Decimal(0),
+    contributions=(_noun[Contribution],),
+    reason="new signal",
+)
+_OF_ORDER: Final[dict[str, str]] = {
+    "client_order_id": ORDER_ID,
+    "account": ACCOUNT,
+    "strategy_id": STRATEGY,
+    "instrument_id": EUR_USD,
+}
+
+_MESSAGES: Final[tuple[Message, ...]] = (
+    m.RunStarted(
+        ts_event=T0,
+        book=BOOK,
+        profile="fx",
+        data="builtin",
+        start_ns=T0 - NS_PER_DAY,
+        end_ns=T0 + NS_PER_DAY,
+        lockstep=True,
+        config="{}",
+        build="0.1.0",
+    ),
+    m.InstrumentsDefined(
+        ts_event=T0,
+        book=BOOK,
+        account_currency="USD",
+        instruments=(_noun[Instrument],),
+        base_timeframes=(Timeframe.H1,),
+    ),
+    m.MarketSlice(ts_event=T0, book=BOOK, step=7, bars=(_noun[Bar],), quotes=(_noun[Quote],), late=False),
+    m.RowsQuarantined(ts_event=T0, book=BOOK, rows=(_noun[QuarantinedRow],)),
+    m.MarketDataEnded(ts_event=T0, book=BOOK, steps=7, bars=21, quarantined=1, gaps=2),
+    m.RegimeStep(ts_event=T0, book=BOOK, step=7, readings=(_noun[RegimeReading],)),
+    m.SignalsStep(ts_event=T0, book=BOOK, step=7, signals=(_noun[Signal],)),
+    m.PortfolioStep(
+        ts_event=T0,
+        book=BOOK,
+        step=7,
+        equity=Decimal("100012.50"),
+        gross_exposure=Decimal("1041.20"),
+        net_exposure=Decimal("1041.20"),
+        total_risk=Decimal("20.82"),
+        targets=(_TARGET,),
+        orders=(_noun[Order],),
+    ),
+    m.OrderApproved(
+        ts_event=T0,
+        order=_noun[Order],
+        step=7,
+        resized_from=Decimal(1500),
+        rule="MAX_POSITION: 1500 > 1000",
+    ),
+    m.OrderDenied(
+        ts_event=T0,
+        order=_noun[Order],
+        code=DenyCode.MAX_NOTIONAL,
+        observed=Decimal("1041.20"),
+        limit=Decimal(1000),
+        by="risk_guardian",
+    ),
+    m.OrderSubmitted(ts_event=T0, order=_noun[Order]),
+    m.OrderAccepted(ts_event=T0, venue_order_id=VENUE_ORDER_ID, **_OF_ORDER),
+    m.OrderRejected(ts_event=T0, reason="market closed", **_OF_ORDER),
+    m.OrderFilled(
+        ts_event=T0,
+        fill_id="paper-7-1",
+        venue_order_id=VENUE_ORDER_ID,
+        side=Side.BUY,
+        last_qty=Decimal(600),
+        last_px=Decimal("1.0413"),
+        cum_qty=Decimal(600),
+        leaves_qty=Decimal(400),
+        avg_px=Decimal("1.0413"),
+        commission=Decimal("0.02"),
+        commission_currency="USD",
+        ref_px=Decimal("1.0412"),
+        slippage_bps=0.96,
+        **_OF_ORDER,
+    ),
+    m.OrderCanceled(ts_event=T0, leaves_qty=Decimal(400), reason="halted", **_OF_ORDER),
+    m.OrderExpired(ts_event=T0, leaves_qty=Decimal(400), **_OF_ORDER),
+    m.ExecutionStep(
+        ts_event=T0,
+        book=BOOK,
+        step=7,
+        cash={"USD": Decimal("98971.30")},
+        positions=(_noun[Position],),
+        open_orders=(_noun[OpenOrder],),
+    ),
+    m.IntentRecorded(ts_event=T0, client_order_id=ORDER_ID),
+    m.IntentFailed(
+        ts_event=T0,
+        client_order_id=ORDER_ID,
+        code=DenyCode.INTENT_NOT_RECORDED,
+        detail="PostgreSQL does not answer",
+    ),
+    m.GuardianLost(ts_event=T0, silent_s=2.5),
+    m.RiskStep(
+        ts_event=T0,
+        book=BOOK,
+        step=7,
+        trading_state=TradingState.ACTIVE,
+        equity=Decimal("100012.50"),
+        peak_equity=Decimal("100500.00"),
+        drawdown=0.00485,
+        gross_exposure=Decimal("1041.20"),
+        exposure_factor=0.75,
+        stop_factor=0.5,
+        approved=1,
+        denied=0,
+    ),
+    m.TradingStateChanged(
+        ts_event=T0,
+        book=BOOK,
+        state=TradingState.HALTED,
+        previous=TradingState.ACTIVE,
+        reason="drill",
+        author="operator",
+    ),
+    m.LadderChanged(
+        ts_event=T0,
+        book=BOOK,
+        ladder="drawdown",
+        level=1,
+        previous=0,
+        observed=0.052,
+        threshold=0.05,
+        actions=("exposure x 0.75", "stops x 0.5"),
+    ),
+    m.HaltTrading(ts_event=T0, book=BOOK, author="operator", reason="drill", flatten=True),
+    m.ResumeTrading(ts_event=T0, book=BOOK, author="operator", reason="drill over"),
+)
+
+EXAMPLES: Final[dict[type[msgspec.Struct], msgspec.Struct]] = {
+    type(example): example for example in (*_NOUNS, _TARGET, *_MESSAGES)
+}
+
+
+def a(kind: type[T], **changes: Any) -> T:
+    """The example of `kind`, a message or a struct inside one, with `changes` to its fields."""
+    example = EXAMPLES[kind]
+    assert isinstance(example, kind)
+    return msgspec.structs.replace(example, **changes)
+
+
+def envelope(message: Message, **changes: Any) -> Envelope:
+    """`message` as a service would have sent it: third output of the sender at its tape position 41."""
+    sent = Envelope(
+        id=f"test-41-2-{message.TYPE}",
+        type=message.TYPE,
+        source="test",
+        ts_event=message.ts_event,
+        ts_init=message.ts_event + 1_500_000,
+        correlation_id="feed-7",
+        causation_id="feed-7-0",
+        cause_seq=41,
+        cause_index=2,
+        data=msgspec.Raw(codec.encode(message)),
+    )
+    return msgspec.structs.replace(sent, **changes)

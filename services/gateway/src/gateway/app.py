@@ -1,0 +1,101 @@
+"""The application: routes, the stream, the page, and the guard before all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import redis.asyncio
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi.staticfiles import StaticFiles
+
+from common.runtime.http import Health
+from common.runtime.postgres import Postgres
+from gateway import pages, problems, routes
+from gateway.auth import Keys
+from gateway.guard import Guard
+from gateway.link import Link
+from gateway.settings import Settings
+from gateway.stream import TOPICS, Client, Hub
+
+TRY_AGAIN_LATER: Final = 1013
+BAD_TOPIC: Final = 1008
+
+
+def build(
+    *,
+    settings: Settings,
+    keys: Keys,
+    health: Health,
+    link: Link,
+    hub: Hub,
+    postgres: Postgres,
+    client: redis.asyncio.Redis,
+) -> FastAPI:
+    """Everything that answers. What runs in the background begins and ends with the application."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        work = [asyncio.create_task(link.run()), asyncio.create_task(hub.run())]
+        yield
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        await postgres.close()
+        await client.aclose()
+
+    app = FastAPI(
+        title="Ballast",
+        version="1",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.include_router(routes.router(link, postgres, client))
+    app.include_router(pages.router(keys, health))
+    app.mount("/static", StaticFiles(directory=pages.STATIC))
+    _stream(app, hub, settings.max_streams)
+    app.add_middleware(Guard, keys=keys, hosts=settings.hosts)
+    return app
+
+
+def _stream(app: FastAPI, hub: Hub, max_streams: int) -> None:
+    @app.websocket("/api/v1/stream")
+    async def stream(socket: WebSocket, topics: str = ",".join(TOPICS)) -> None:
+        wanted = topics.split(",")
+        unknown = [topic for topic in wanted if topic not in TOPICS]
+        await socket.accept()
+        if unknown:
+            await socket.close(BAD_TOPIC, f"unknown topic {unknown[0][:40]!r}; expected some of {', '.join(TOPICS)}")
+            return
+        if len(hub.clients) >= max_streams:
+            await socket.close(TRY_AGAIN_LATER, f"more than {max_streams} streams")
+            return
+        client = Client(wanted)
+        hub.clients.add(client)
+        try:
+            await _serve(socket, client)
+        finally:
+            hub.clients.discard(client)
+
+
+async def _serve(socket: WebSocket, client: Client) -> None:
+    sending = asyncio.create_task(_send(socket, client))
+    try:
+        while True:  # nothing is expected; this is how one learns that the client has gone
+            await socket.receive_text()
+    except WebSocketDisconnect:
+        pass
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send(socket: WebSocket, client: Client) -> None:
+    while (frame := await client.waiting.get()) is not None:
+        await socket.send_text(frame)
+    await socket.close(TRY_AGAIN_LATER, "too slow")

@@ -1,0 +1,99 @@
+"""The gateway's SQL: history, newest first, in pages. `before` is the sequence the next page starts below."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ORDERS: Final = """
+    SELECT * FROM orders
+    WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR instrument_id = $2)
+      AND ($3::text IS NULL OR strategy_id = $3) AND ($4::bigint IS NULL OR first_seq < $4)
+    ORDER BY first_seq DESC, client_order_id LIMIT $5
+"""
+
+ORDER: Final = "SELECT * FROM orders WHERE client_order_id = $1"
+
+ORDER_EVENTS: Final = "SELECT * FROM order_events WHERE client_order_id = $1 ORDER BY seq, item"
+
+ORDER_FILLS: Final = "SELECT * FROM fills WHERE client_order_id = $1 ORDER BY seq"
+
+DECISIONS: Final = """
+    SELECT e.seq, e.ts_event, e.state AS decision, e.note, o.client_order_id, o.strategy_id, o.instrument_id, o.side,
+        o.qty, o.reason, o.rule, o.resized_from, o.deny_code, o.deny_observed, o.deny_limit, o.denied_by
+    FROM order_events e JOIN orders o USING (client_order_id)
+    WHERE e.state IN ('APPROVED', 'DENIED') AND ($1::text IS NULL OR e.state = $1)
+      AND ($2::bigint IS NULL OR e.seq < $2)
+    ORDER BY e.seq DESC LIMIT $3
+"""
+
+REGIMES: Final = """
+    SELECT * FROM market_regimes
+    WHERE instrument_id = $1 AND timeframe = $2 AND ($3::bigint IS NULL OR seq < $3)
+    ORDER BY seq DESC LIMIT $4
+"""
+
+ALERTS: Final = "SELECT * FROM alerts WHERE ($1::bigint IS NULL OR seq < $1) ORDER BY seq DESC LIMIT $2"
+
+RUNS: Final = """
+    SELECT seq, ts_event, ts_init, book, profile, data, start_ns, end_ns, lockstep, build FROM runs
+    WHERE ($1::bigint IS NULL OR seq < $1) ORDER BY seq DESC LIMIT $2
+"""
+
+COSTS: Final = """
+    SELECT strategy_id, instrument_id, commission_currency, count(*) AS fills, sum(last_qty) AS qty,
+        sum(last_qty * last_px) AS notional, sum(commission) AS commission,
+        sum(slippage_bps * last_qty * last_px) / NULLIF(sum(last_qty * last_px), 0) AS slippage_bps,
+        sum(CASE WHEN side = 'BUY' THEN last_px - ref_px ELSE ref_px - last_px END * last_qty) AS slippage
+    FROM fills
+    WHERE ($1::text IS NULL OR instrument_id = $1) AND ($2::text IS NULL OR strategy_id = $2)
+    GROUP BY strategy_id, instrument_id, commission_currency ORDER BY strategy_id, instrument_id
+"""
+
+# The newest $1 steps; the oldest price first.
+PRICES: Final = """
+    SELECT bar ->> 'instrument_id' AS instrument_id, array_agg((bar -> 'close')::float8 ORDER BY seq) AS px
+    FROM (SELECT seq, data FROM tape WHERE type = 'md.slice.v1' ORDER BY ts_event DESC, seq DESC LIMIT $1) AS slice,
+        jsonb_array_elements(data -> 'bars') AS bar
+    WHERE (bar -> 'base')::boolean GROUP BY 1 ORDER BY 1
+"""
+
+# About $1 points, evenly spaced, always with the oldest and the newest.
+EQUITY: Final = """
+    SELECT seq, ts_event, equity, drawdown, trading_state FROM (
+        SELECT *, row_number() OVER (ORDER BY seq DESC) - 1 AS back, count(*) OVER () AS n
+        FROM portfolio_risk_metrics WHERE equity IS NOT NULL
+    ) AS counted
+    WHERE back % GREATEST(1, (n + $1 - 1) / $1) = 0 OR back = n - 1 ORDER BY seq
+"""
+
+# The chain of an order: what was said about it, the step that proposed it, the steps in which the strategies behind it
+# formed their opinions, and the slices it was filled on.
+CHAIN: Final = """
+    WITH events AS (
+        SELECT DISTINCT seq FROM order_events WHERE client_order_id = $1
+    ), origin AS (
+        SELECT * FROM tape WHERE seq = (SELECT min(seq) FROM events)
+    ), ordered AS (
+        SELECT instrument_id FROM orders WHERE client_order_id = $1
+    ), opinions AS (
+        SELECT said.seq
+        FROM origin, ordered, jsonb_array_elements(origin.data -> 'targets') AS target,
+            jsonb_array_elements(target -> 'contributions') AS contribution,
+            LATERAL (
+                SELECT seq FROM strategy_signals AS s
+                WHERE s.strategy_id = contribution ->> 'strategy_id' AND s.instrument_id = ordered.instrument_id
+                  AND s.timeframe = contribution ->> 'timeframe' AND s.seq < origin.seq
+                ORDER BY s.seq DESC LIMIT 1
+            ) AS said
+        WHERE target ->> 'instrument_id' = ordered.instrument_id
+    ), steps AS (
+        SELECT correlation_id FROM origin UNION SELECT correlation_id FROM tape WHERE seq IN (SELECT seq FROM opinions)
+    )
+    SELECT seq, ts_init, ts_event, type, source, id, correlation_id, causation_id, cause_seq, cause_index, data
+    FROM tape
+    WHERE seq IN (SELECT seq FROM events)
+       OR (correlation_id IN (SELECT correlation_id FROM steps) AND seq <= (SELECT seq FROM origin)
+           AND type NOT LIKE 'order.%' AND type NOT LIKE 'execution.%')
+       OR seq IN (SELECT cause_seq FROM tape WHERE seq IN (SELECT seq FROM events) AND type LIKE 'order.filled.%')
+    ORDER BY seq
+"""

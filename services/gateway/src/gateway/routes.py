@@ -1,0 +1,187 @@
+"""REST under /api/v1. Decimals are strings, times integer nanoseconds UTC, as on the tape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import redis.asyncio
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from common import messages as m
+from common.model.enums import OrderState
+from common.model.time import Timeframe
+from common.runtime.postgres import Postgres
+from gateway import explain, hot, queries
+from gateway.link import Link
+
+PROPOSED: Final = "PROPOSED"
+Text = Annotated[str | None, Query(max_length=100)]
+Before = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+OrderId = Annotated[str, Path(max_length=200)]
+
+
+class Halt(BaseModel):
+    """Stop trading. `flatten` also closes every position."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
+    flatten: bool = False
+
+
+class Resume(BaseModel):
+    """End a halt."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
+
+
+def router(link: Link, postgres: Postgres, client: redis.asyncio.Redis) -> APIRouter:
+    """All routes, on the three things they read from."""
+    routes = APIRouter(prefix="/api/v1", default_response_class=Response)
+    _now(routes, client)
+    _orders(routes, postgres)
+    _history(routes, postgres)
+    _operations(routes, link)
+    return routes
+
+
+def _now(routes: APIRouter, client: redis.asyncio.Redis) -> None:
+    @routes.get("/status", summary="What runs, how far it is, and whether it may trade")
+    async def status() -> Response:
+        return _json(hot.status(await hot.read(client)))
+
+    @routes.get("/prices", summary="Last price of every instrument")
+    async def prices() -> Response:
+        return _json(hot.prices(await hot.read(client)))
+
+    @routes.get("/regime/current", summary="Regime per instrument and timeframe, with the values that decided")
+    async def regime_current(instrument_id: Text = None) -> Response:
+        return _json(hot.regimes(await hot.read(client), instrument_id))
+
+    @routes.get("/strategies", summary="Every strategy's opinion of now")
+    async def strategies() -> Response:
+        return _json(hot.signals(await hot.read(client)))
+
+    @routes.get("/portfolio", summary="Equity, exposures, cash and positions")
+    async def portfolio() -> Response:
+        return _json(hot.portfolio(await hot.read(client)))
+
+    @routes.get("/positions", summary="Positions with their profit at the last price")
+    async def positions() -> Response:
+        return _json(hot.positions(await hot.read(client)))
+
+    @routes.get("/risk/portfolio", summary="The guardian's view: drawdown, exposure, ladders, trading state")
+    async def risk() -> Response:
+        return _json(hot.risk(await hot.read(client)))
+
+
+def _orders(routes: APIRouter, postgres: Postgres) -> None:
+    @routes.get("/orders", summary="Orders with state and reason, newest first")
+    async def orders(
+        state: OrderState | Literal["PROPOSED"] | None = None,
+        instrument_id: Text = None,
+        strategy_id: Text = None,
+        before: Before = None,
+        limit: Limit = 100,
+    ) -> Response:
+        rows = await postgres.fetch(queries.ORDERS, state, instrument_id, strategy_id, before, limit)
+        return _page(rows, limit, "first_seq")
+
+    @routes.get("/orders/{client_order_id}", summary="One order with everything that happened to it")
+    async def order(client_order_id: OrderId) -> Response:
+        row = await postgres.fetchrow(queries.ORDER, client_order_id)
+        if row is None:
+            raise _unknown(client_order_id)
+        events = await postgres.fetch(queries.ORDER_EVENTS, client_order_id)
+        fills = await postgres.fetch(queries.ORDER_FILLS, client_order_id)
+        return _json({**row, "events": list(map(dict, events)), "fills": list(map(dict, fills))})
+
+    @routes.get("/explain/{client_order_id}", summary="Why: tick, regime, signal, target, decision, order, fill")
+    async def why(client_order_id: OrderId) -> Response:
+        row = await postgres.fetchrow(queries.ORDER, client_order_id)
+        if row is None:
+            raise _unknown(client_order_id)
+        rows = await postgres.fetch(queries.CHAIN, client_order_id)
+        return _json({"order": dict(row), "chain": explain.chain(client_order_id, rows)})
+
+    @routes.get("/decisions", summary="What the guardian approved and denied, by which rule, with its numbers")
+    async def decisions(
+        decision: Literal["APPROVED", "DENIED"] | None = None, before: Before = None, limit: Limit = 100
+    ) -> Response:
+        return _page(await postgres.fetch(queries.DECISIONS, decision, before, limit), limit, "seq")
+
+
+def _history(routes: APIRouter, postgres: Postgres) -> None:
+    @routes.get("/regime/history", summary="Every reading of one instrument and timeframe, newest first")
+    async def regime_history(
+        instrument_id: Annotated[str, Query(max_length=100)],
+        timeframe: Timeframe,
+        before: Before = None,
+        limit: Limit = 100,
+    ) -> Response:
+        return _page(await postgres.fetch(queries.REGIMES, instrument_id, timeframe, before, limit), limit, "seq")
+
+    @routes.get("/prices/history", summary="Closes of the newest steps, by instrument, oldest first")
+    async def prices_history(points: Annotated[int, Query(ge=1, le=1000)] = 60) -> Response:
+        return _json({"items": list(map(dict, await postgres.fetch(queries.PRICES, points)))})
+
+    @routes.get("/portfolio/history", summary="Equity and drawdown over the whole run, thinned out evenly")
+    async def portfolio_history(points: Annotated[int, Query(ge=2, le=5000)] = 400) -> Response:
+        return _json({"items": list(map(dict, await postgres.fetch(queries.EQUITY, points)))})
+
+    @routes.get("/execution/costs", summary="Commission and slippage by strategy and instrument")
+    async def costs(instrument_id: Text = None, strategy_id: Text = None) -> Response:
+        return _json({"items": list(map(dict, await postgres.fetch(queries.COSTS, instrument_id, strategy_id)))})
+
+    @routes.get("/alerts", summary="What somebody should have looked at, newest first")
+    async def alerts(before: Before = None, limit: Limit = 100) -> Response:
+        return _page(await postgres.fetch(queries.ALERTS, before, limit), limit, "seq")
+
+    @routes.get("/runs", summary="Runs on the tape, newest first")
+    async def runs(before: Before = None, limit: Limit = 100) -> Response:
+        return _page(await postgres.fetch(queries.RUNS, before, limit), limit, "seq")
+
+
+def _operations(routes: APIRouter, link: Link) -> None:
+    @routes.get("/health/services", summary="Which services are ready, wait for something, or are silent")
+    async def services() -> Response:
+        return _json({"tape": {"up": link.up}, "services": link.services()})
+
+    @routes.post("/risk/halt", summary="Emergency stop; needs nothing but NATS", status_code=202)
+    async def halt(body: Halt, request: Request) -> Response:
+        author = request.scope["user"]
+        return await _command(
+            link,
+            lambda book, ts: m.HaltTrading(
+                ts_event=ts, book=book, author=author, reason=body.reason, flatten=body.flatten
+            ),
+        )
+
+    @routes.post("/risk/resume", summary="End a halt", status_code=202)
+    async def resume(body: Resume, request: Request) -> Response:
+        author = request.scope["user"]
+        return await _command(
+            link, lambda book, ts: m.ResumeTrading(ts_event=ts, book=book, author=author, reason=body.reason)
+        )
+
+
+async def _command(link: Link, make: Any) -> Response:
+    return _json({"seq": await link.command(make)}, status=202)
+
+
+def _page(rows: Sequence[Any], limit: int, cursor: str) -> Response:
+    """`next` is None on the last page."""
+    following = rows[-1][cursor] if len(rows) == limit else None
+    return _json({"items": list(map(dict, rows)), "next": following})
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def _unknown(client_order_id: str) -> HTTPException:
+    return HTTPException(404, f"there is no order {client_order_id!r}")

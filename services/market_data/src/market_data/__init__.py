@@ -1,0 +1,1 @@
+"""Feeds, validation, bars: what happens in the markets, one slice a step."""

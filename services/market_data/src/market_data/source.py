@@ -1,0 +1,83 @@
+"""A feed and the core that makes slices of it: what a run reads instead of a tape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from common.messages.base import Message
+from common.messages.control import RunStarted
+from common.model.account import Account
+from common.model.run import Run
+from common.runtime.settings import section
+from market_data.core import MarketData, instruments_defined
+from market_data.feed import Feed
+from market_data.feeds import open_feed
+from market_data.settings import Settings
+from market_data.state import State
+
+
+class FeedSource:
+    """A feed and the core that makes slices of it."""
+
+    def __init__(
+        self, settings: Settings, feed: Feed, run: Run | None = None, account: Account | None = None, config: str = ""
+    ) -> None:
+        self._settings = settings
+        self._feed = feed
+        self._run = run or Run()
+        self._account = account or Account()
+        self._config = config
+        self._core = MarketData(settings, feed.instruments, feed.base_timeframes)
+
+    @property
+    def state(self) -> State:
+        return self._core.state
+
+    @state.setter
+    def state(self, value: State) -> None:
+        self._core.state = value
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the feed chose, merged or left out."""
+        return self._feed.notes
+
+    def opening(self) -> Sequence[Message]:
+        """The run and its instruments."""
+        started = RunStarted(
+            ts_event=self._run.start_ns or 0,
+            book=self._settings.book,
+            profile=self._run.profile,
+            data=self._run.data,
+            start_ns=self._run.start_ns,
+            end_ns=self._run.end_ns,
+            config=self._config,
+            build=self._run.build,
+        )
+        return [
+            started,
+            instruments_defined(self._settings, self._feed, self._run.start_ns or 0, self._account.currency),
+        ]
+
+    def steps(self, skip: int) -> Iterator[Sequence[Message]]:
+        """What each step of the feed makes us say; the last item is the end of the data."""
+        for raw in islice(self._feed.steps(), skip, None):
+            yield self._core.handle_step(raw)
+        yield self._core.finish()
+
+    def messages(self) -> Iterator[Message]:
+        """All of it in order: what a backtest iterates."""
+        yield from self.opening()
+        for said in self.steps(0):
+            yield from said
+
+
+def source(config: Mapping[str, Any]) -> FeedSource:
+    """From sections `[market_data]`, `[account]` and `[run]`; the whole configuration goes on the tape with the run."""
+    settings, run = section(config, "market_data", Settings), section(config, "run", Run)
+    feed = open_feed(run.data, settings=settings, start_ns=run.start_ns, end_ns=run.end_ns)
+    return FeedSource(settings, feed, run, section(config, "account", Account), msgspec.json.encode(config).decode())

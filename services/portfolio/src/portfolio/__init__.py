@@ -1,0 +1,1 @@
+"""Many opinions, one target book."""

@@ -1,0 +1,119 @@
+"""How large: PFL-03 as arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from math import isfinite, log, sqrt
+
+from common.messages.portfolio import Contribution
+from common.messages.signals import Signal
+from common.model.instrument import Instrument
+from common.model.money import ZERO
+from portfolio.settings import Settings
+
+Closes = Sequence[tuple[int, float]]
+
+
+def contribution(
+    signal: Signal,
+    *,
+    instrument: Instrument,
+    equity: Decimal,
+    px: Decimal,
+    rate: Decimal,
+    correlation: float | None,
+    room: Decimal,
+    settings: Settings,
+) -> Contribution | None:
+    """The share of the book that `signal` deserves: size = base x volatility x correlation x regime adjustment.
+
+    `base` = account x tier allocation x risk per trade, money lost at the stop. `rate` converts the quote currency,
+    `room` is the risk still allowed. None when nothing tradable is left.
+    """
+    base = equity * _exact(settings.allocation.get(signal.tier, 0.0)) * _exact(settings.risk_per_trade)
+    volatility = volatility_adjustment(signal.vol_ratio)
+    related = correlation_adjustment(correlation, settings.correlation_threshold)
+    wanted = base * _exact(volatility) * _exact(related) * _exact(signal.size_factor)
+    loss_per_unit = px * rate * _exact(signal.stop_fraction)
+    if equity <= 0 or loss_per_unit <= 0:
+        return None
+    qty = instrument.round_qty(min(wanted, max(room, ZERO)) / loss_per_unit)
+    if qty <= 0:
+        return None
+    return Contribution(
+        strategy_id=signal.strategy_id,
+        timeframe=signal.timeframe,
+        signed_qty=qty * signal.direction.sign,
+        risk=qty * loss_per_unit,
+        base=base,
+        volatility_adjustment=volatility,
+        correlation_adjustment=related,
+        regime_adjustment=signal.size_factor,
+        reason=signal.reason,
+    )
+
+
+def scaled(share: Contribution, factor: Decimal, instrument: Instrument) -> Contribution | None:
+    """The same share times `factor` <= 1, rounded toward zero; None when nothing is left."""
+    qty = instrument.round_qty(share.signed_qty * factor)
+    if not qty:
+        return None
+    return Contribution(
+        strategy_id=share.strategy_id,
+        timeframe=share.timeframe,
+        signed_qty=qty,
+        risk=share.risk * qty / share.signed_qty,
+        base=share.base,
+        volatility_adjustment=share.volatility_adjustment,
+        correlation_adjustment=share.correlation_adjustment,
+        regime_adjustment=share.regime_adjustment,
+        reason=share.reason,
+    )
+
+
+def volatility_adjustment(vol_ratio: float | None) -> float:
+    """min(1, normal / current volatility); 1 while the ratio is unknown."""
+    return 1.0 if vol_ratio is None or vol_ratio <= 1 else 1 / vol_ratio
+
+
+def correlation_adjustment(correlation: float | None, threshold: float) -> float:
+    """min(1, 1 - excess correlation) in [0, 1]; 1 while the correlation is unknown."""
+    excess = 0.0 if correlation is None else max(0.0, correlation - threshold)
+    return max(0.0, 1.0 - excess)
+
+
+def mean_correlation(
+    instrument_id: str, sign: int, book: Mapping[str, Decimal], correlation: Callable[[str, str], float | None]
+) -> float | None:
+    """Mean correlation of a position of `sign` in the instrument with the other positions of `book`: a short against a long
+    of two twins counts -1. None when nothing comparable is held.
+    """
+    found = []
+    for other, qty in book.items():
+        if other != instrument_id and qty:
+            pair = correlation(instrument_id, other)
+            if pair is not None:
+                found.append(pair * sign * (1 if qty > 0 else -1))
+    return sum(found) / len(found) if found else None
+
+
+def return_correlation(a: Closes, b: Closes, window: int) -> float | None:
+    """Pearson correlation of log returns at common times, newest `window`; None below 5 returns or without variance."""
+    other = dict(b)
+    common = [(x, other[ts]) for ts, x in a if ts in other][-(window + 1) :]
+    if len(common) < 6:
+        return None
+    ra = [log(y[0] / x[0]) for x, y in pairwise(common)]
+    rb = [log(y[1] / x[1]) for x, y in pairwise(common)]
+    ma, mb = sum(ra) / len(ra), sum(rb) / len(rb)
+    va, vb = sum((x - ma) ** 2 for x in ra), sum((x - mb) ** 2 for x in rb)
+    if va <= 0 or vb <= 0:
+        return None
+    result = sum((x - ma) * (y - mb) for x, y in zip(ra, rb, strict=True)) / sqrt(va * vb)
+    return max(-1.0, min(1.0, result)) if isfinite(result) else None
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(repr(value))

@@ -1,0 +1,1 @@
+"""History in PostgreSQL, hot state in Redis: both are projections of the tape."""

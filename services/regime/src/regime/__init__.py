@@ -1,0 +1,1 @@
+"""What kind of market each instrument is in."""

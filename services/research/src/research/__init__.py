@@ -1,0 +1,1 @@
+"""Backtests: the same cores in one process."""

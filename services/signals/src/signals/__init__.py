@@ -1,0 +1,1 @@
+"""Strategies, and what the framework makes of their opinions."""

@@ -1,0 +1,75 @@
+"""Strategies from files: each file of a folder that binds `strategy` is one. Nothing is registered anywhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from common.errors import ConfigError
+from common.model.enums import Tier
+from signals.api import Strategy
+from signals.settings import Settings
+
+SHIPPED: Final = Path(__file__).parent / "strategies"
+
+
+def load_strategies(settings: Settings) -> tuple[Strategy, ...]:
+    """The shipped strategies and the user's, by tier and id; only those of `settings.strategies` if it names any.
+
+    Raises ConfigError naming the file for a strategy that cannot be loaded, a second one with the same id, an unknown id.
+    """
+    folders = (SHIPPED, Path(settings.strategy_folder)) if settings.strategy_folder else (SHIPPED,)
+    found: dict[str, tuple[Strategy, Path]] = {}
+    for path in (path for folder in folders for path in _files(folder)):
+        strategy = load_file(path)
+        if strategy.id in found:
+            raise ConfigError(f"{path}: id = {strategy.id!r} is already taken by {found[strategy.id][1]}")
+        found[strategy.id] = strategy, path
+    for wanted in settings.strategies:
+        if wanted not in found:
+            raise ConfigError(
+                f"signals.strategies: {wanted!r} does not exist; expected some of {', '.join(sorted(found))}"
+            )
+    tiers = list(Tier)
+    chosen = [
+        strategy for strategy, _ in found.values() if not settings.strategies or strategy.id in settings.strategies
+    ]
+    return tuple(sorted(chosen, key=lambda strategy: (tiers.index(strategy.tier), strategy.id)))
+
+
+def load_file(path: Path) -> Strategy:
+    """The strategy of one file. Whatever its import raises becomes a ConfigError with file and line."""
+    name = f"ballast_strategy:{path}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path}: expected a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {error}") from error
+    strategy = getattr(module, "strategy", None)
+    if not isinstance(strategy, Strategy):
+        raise ConfigError(f"{path}: strategy = {strategy!r}: expected `strategy = Strategy(...)` at the top level")
+    return strategy
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Python files whose name does not begin with an underscore, by name."""
+    if not folder.is_dir():
+        raise ConfigError(f"signals.strategy_folder = {str(folder)!r}: expected a folder")
+    return (path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
+
+
+def _line(error: Exception, path: Path) -> int | str:
+    """The line of `path` where the error arose, as deep as it goes there."""
+    if isinstance(error, SyntaxError) and error.filename == str(path) and error.lineno:
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return lines[-1] if lines and lines[-1] else "?"

@@ -1,0 +1,28 @@
+"""The medium cross on exponential averages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from signals.api import Atr, Context, Ema, Feature, Opinion, Params, Strategy, Tier
+from signals.rules import MEDIUM, NOT_IN_STRESS, trades_in, trend_opinion
+
+
+def features(p: Params) -> Mapping[str, Feature]:
+    return {"fast": Ema(p["fast"]), "slow": Ema(p["slow"]), "atr": Atr(14)}
+
+
+def decide(ctx: Context) -> Opinion | None:
+    fast, slow = ctx.now["fast"], ctx.now["slow"]
+    reason = f"EMA {ctx.params['fast']} at {fast:.6g}, EMA {ctx.params['slow']} at {slow:.6g}"
+    return trend_opinion(ctx, fast - slow, full=2 * ctx.now["atr"], reason=reason)
+
+
+strategy = Strategy(
+    id="ema_cross_20_50",
+    tier=Tier.GROWTH,
+    params=trades_in(NOT_IN_STRESS, MEDIUM),
+    features=features,
+    decide=decide,
+    hold_bars=60,
+)

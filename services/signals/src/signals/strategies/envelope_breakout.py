@@ -1,0 +1,35 @@
+"""A break out of an envelope of two ATR around an average; out when price is back at the average. The stop is two ATR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from signals.api import Atr, Context, Direction, Feature, Opinion, Params, Sma, Strategy, Tier
+from signals.rules import NORMAL, trend_opinion
+
+
+def features(p: Params) -> Mapping[str, Feature]:
+    return {"middle": Sma(p["period"]), "atr": Atr(14)}
+
+
+def decide(ctx: Context) -> Opinion | None:
+    close, middle, band = ctx.bar.close, ctx.now["middle"], ctx.params["width"] * ctx.now["atr"]
+    gap, reason = close - middle, f"close {close:.6g}, SMA {ctx.params['period']} at {middle:.6g} +- {band:.3g}"
+    if abs(gap) > band > 0:
+        opinion = trend_opinion(ctx, gap, full=2 * band, reason=f"{reason}: broken out")
+        return msgspec.structs.replace(opinion, stop_fraction=min(band / close, 0.5))
+    if gap * (ctx.prev_close - ctx.before["middle"]) <= 0:
+        return Opinion(direction=Direction.FLAT, strength=0.0, reason=f"{reason}: back at the average")
+    return None
+
+
+strategy = Strategy(
+    id="envelope_breakout",
+    tier=Tier.TACTICAL,
+    params={NORMAL: {"period": 20, "width": 2.0}},
+    features=features,
+    decide=decide,
+    hold_bars=20,
+)

@@ -1,0 +1,63 @@
+"""From what a strategy thinks on each bar to what the framework says: confirmation, longest holding time, volatility."""
+
+from __future__ import annotations
+
+import msgspec
+
+from common.model.enums import Direction, VolState
+from signals.api import Opinion
+from signals.settings import Condition
+
+
+class Track(msgspec.Struct):
+    """One strategy on one series (instrument and timeframe)."""
+
+    latest: Opinion | None = None  # the strategy's last word
+    agreed: int = 0  # bars in a row with that direction
+    said: Opinion | None = None  # what the others were told; None is FLAT
+    said_in: VolState = VolState.NORMAL  # the volatility state it was said in
+    held: int = 0  # bars since that direction was taken
+    spent: Direction = Direction.FLAT  # given up after the longest holding time; not taken again until it changed
+
+
+def direction_of(opinion: Opinion | None) -> Direction:
+    """None is FLAT."""
+    return opinion.direction if opinion else Direction.FLAT
+
+
+def silence(track: Track) -> None:
+    """The strategy does not act here and now: it is flat, and starts anew when it may act again."""
+    track.latest, track.agreed, track.said, track.held, track.spent = None, 0, None, 0, Direction.FLAT
+
+
+def listen(track: Track, opinion: Opinion | None) -> None:
+    """The strategy's word on this bar. None leaves its last one standing, which so agrees for one more bar."""
+    same = opinion is None or opinion.direction is direction_of(track.latest)
+    track.agreed = track.agreed + 1 if same else 1
+    track.latest = track.latest if opinion is None else opinion
+    if direction_of(track.latest) is not track.spent:
+        track.spent = Direction.FLAT
+
+
+def settle(track: Track, condition: Condition, hold_bars: int) -> str:
+    """What to say on this bar goes to `track.said`; returns why, when that is not in the opinion itself.
+
+    An exit is taken at once. A new direction is taken when enough bars in a row agreed; until then the old one stands.
+    A direction that was kept for its longest time is given up.
+    """
+    thinks, says = direction_of(track.latest), direction_of(track.said)
+    track.held += says is not Direction.FLAT
+    if thinks is Direction.FLAT:
+        reason = track.latest.reason if track.latest else ""
+        track.said, track.held = None, 0
+        return reason
+    if thinks is not says and thinks is not track.spent and track.agreed >= condition.confirmations:
+        track.said, track.held = track.latest, 0
+        return ""
+    longest = max(1, round(hold_bars * condition.hold_factor))
+    if track.said is not None and track.held >= longest:
+        track.said, track.held, track.spent = None, 0, says
+        return f"held for {longest} bars, the longest time"
+    if thinks is says:
+        track.said = track.latest
+    return ""
