@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common import messages as m
+from common.errors import BallastError
 from common.messages.base import Message
 from common.messages.market_data import Bar
 from common.runtime import codec
@@ -27,9 +28,11 @@ from common.runtime.nats_config import provision_at
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
+from common.runtime.tape import Record
 from common.testing import strategies
 from common.testing.builders import EUR_USD, T0, a
 from common.testing.service_process import ServiceProcess
+from recorder import schema
 from recorder.intake import batch_of
 from recorder.store import Store
 
@@ -239,6 +242,28 @@ async def test_commands_are_chained_in_the_audit_log_and_a_forged_one_is_found(s
         stage.recorder.wait_ready()
 
 
+async def test_two_that_start_at_once_migrate_once(stage: Stage) -> None:
+    first, second = [await asyncpg.connect(stage.dsn) for _ in range(2)]
+    came_from = await asyncio.gather(schema.migrate(first), schema.migrate(second))
+    assert sorted(came_from, key=str) == [None, "base"]
+    await first.execute("UPDATE alembic_version SET version_num = 'v9999'")
+    with pytest.raises(BallastError, match="PostgreSQL has schema 'v9999', this build knows up to 'v0001'"):
+        await schema.migrate(second)
+    await first.close()
+    await second.close()
+
+
+async def test_asked_to_stop_it_ends_at_once_and_starts_again_quickly(stage: Stage) -> None:
+    with stage.recorder:
+        started = time.perf_counter()
+        assert stage.recorder.stop() == 0
+        print(f"\nstopped after {time.perf_counter() - started:.2f} s")
+        started = time.perf_counter()
+        stage.recorder.start()
+        stage.recorder.wait_ready()
+        print(f"ready again after {time.perf_counter() - started:.2f} s")
+
+
 async def test_another_tape_is_refused_instead_of_mixed_in(stage: Stage) -> None:
     with stage.recorder:
         (last,) = await stage.say("market_data", a(m.RunStarted))
@@ -289,8 +314,6 @@ async def test_whatever_can_be_said_can_be_recorded(stage: Stage) -> None:
     store, at = Store(connection), [(await Store(connection).open()).seq]
 
     async def write(said: list[Message]) -> int:
-        from common.runtime.tape import Record
-
         records = [
             Record(at[0] + 1 + place, codec.encode_envelope(envelope("test", message, str(place), cause=None)), 0)
             for place, message in enumerate(said)

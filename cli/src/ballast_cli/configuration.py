@@ -15,6 +15,7 @@ from common.model.run import Run
 from common.model.time import from_datetime
 from common.runtime.settings import load, section
 from execution.settings import Settings as Execution
+from gateway.settings import Settings as Gateway
 from market_data.settings import Settings as MarketData
 from portfolio.settings import Settings as Portfolio
 from regime.settings import Settings as Regime
@@ -30,6 +31,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "portfolio": Portfolio,
     "risk_guardian": RiskGuardian,
     "execution": Execution,
+    "gateway": Gateway,
 }
 _NAMED_DATA: Final = ("builtin", "builtin-h1")
 

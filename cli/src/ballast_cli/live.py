@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -27,9 +28,11 @@ from common.runtime import nats_config
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.embedded.process import ProcessSpec
+from common.runtime.environment import read_secret
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.supervisor import Supervisor
 from common.runtime.tape import Record
+from gateway.auth import Keys
 from recorder.schema import migrate
 from research.summary import Summary
 
@@ -80,7 +83,8 @@ async def up(home: Path, config: Mapping[str, Any], *, until_end: bool, fresh: b
     async with supervisor:
         view = View(_address(supervisor))
         if not quiet:
-            out.print(f"console: {_login_link(home, supervisor)}", markup=False)
+            out.print(f"console  {_login_link(home, supervisor)}", markup=False, soft_wrap=True)
+            out.print(f"password {home / 'secrets' / 'gateway_password'} (user admin)", markup=False, soft_wrap=True)
 
         def see(message: Message) -> None:
             summary.see(message)
@@ -144,8 +148,9 @@ def _message(record: Record | None) -> Message | None:
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without what may change between two starts of one run."""
-    run = {key: value for key, value in config["run"].items() if key not in ("speed", "build")}
-    return {**config, "run": run}
+    plain: dict[str, Any] = json.loads(json.dumps(config))
+    plain["run"] = {key: value for key, value in plain["run"].items() if key not in ("speed", "build")}
+    return plain
 
 
 async def _migrate(endpoints: Endpoints) -> None:
@@ -162,9 +167,10 @@ def _address(supervisor: Supervisor) -> str:
 
 
 def _login_link(home: Path, supervisor: Supervisor) -> str:
-    from gateway.auth import login_token
-
-    return f"{_address(supervisor)}/?token={login_token(home)}"
+    """Logs a browser in once; afterwards the password counts."""
+    Keys.of_home(home, os.environ)
+    token = read_secret(home / "secrets" / "gateway_token")
+    return f"{_address(supervisor)}/login?token={token}"
 
 
 async def _show(view: View, *, quiet: bool) -> None:

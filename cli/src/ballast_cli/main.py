@@ -156,7 +156,7 @@ def replay(
 
     if not check:
         raise typer.BadParameter("say --check: comparing is what a replay is for", param_hint="replay")
-    result = asyncio.run(run(home()))
+    result = run(home())
     output.answer(result, as_json)
     if not all(service["identical"] for service in result["services"].values()):
         raise typer.Exit(output.FAILED)

@@ -14,8 +14,10 @@ from common.errors import BallastError
 from common.messages.base import Message
 from common.messages.control import RunStarted
 from common.runtime.codec import decode, decode_envelope
+from common.runtime.embedded import EmbeddedServers
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.supervisor import Status
 from common.runtime.tape import Record
 from market_data.source import FeedSource, source
 from research.backtest import cores
@@ -86,9 +88,17 @@ def _numbered(source: FeedSource) -> Iterator[tuple[int, Sequence[Message]]]:
     yield from enumerate(source.steps(0), start=1)
 
 
-async def replay(home: Path) -> dict[str, Any]:
-    """Checks the tape of a running home."""
-    endpoints = Endpoints.load(home)
+def replay(home: Path) -> dict[str, Any]:
+    """Checks the tape of a home; its servers are started for it where nothing runs."""
+    if Status.load(home) is not None:
+        return asyncio.run(_check(Endpoints.load(home)))
+    if not (home / "run" / "endpoints.json").exists():
+        raise BallastError(f"{home}: nothing has run here; start it with `ballast up`")
+    with EmbeddedServers(home) as endpoints:
+        return asyncio.run(_check(endpoints))
+
+
+async def _check(endpoints: Endpoints) -> dict[str, Any]:
     tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
     run = Replay()
     try:
@@ -96,7 +106,7 @@ async def replay(home: Path) -> dict[str, Any]:
     finally:
         await tape.close()
     if not run.checks:
-        raise BallastError(f"{home}: the tape holds no run")
+        raise BallastError("the tape holds no run")
     services = {name: check.result() for name, check in run.checks.items()}
     return {"records": count, "services": services}
 

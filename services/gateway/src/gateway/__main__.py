@@ -7,16 +7,18 @@ import json
 import os
 import signal
 import sys
-from typing import Final
+from collections.abc import Coroutine, Iterable
+from typing import Any, Final
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from common.errors import BallastError
 from common.runtime import redis
 from common.runtime.environment import Environment
 from common.runtime.postgres import Postgres
-from common.runtime.service import EXIT_CONFIG, Process
+from common.runtime.service import EXIT_BUG, EXIT_CONFIG, Process
 from common.runtime.settings import section
 from gateway.app import build
 from gateway.auth import Keys
@@ -27,24 +29,29 @@ from gateway.stream import Hub
 QUERY_TIMEOUT_S: Final = 10.0
 
 
-async def main() -> None:
-    """Serves until asked to stop."""
-    environment = Environment.from_os()
-    process = Process(environment)
+async def main() -> int:
+    """Serves until asked to stop. Returns the exit code."""
+    process = Process(Environment.from_os())
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises it again when it is done: that is no reason to fail
         asyncio.get_running_loop().add_signal_handler(number, process.stopping.set)
-    settings = section(process.config, "gateway", Settings)
+    environment, settings = process.environment, section(process.config, "gateway", Settings)
     hub = Hub(settings.stream_hz)
+    link = Link(process, hub.heard)
+    postgres = Postgres(environment.postgres_dsn(), command_timeout_s=QUERY_TIMEOUT_S, read_only=True)
+    client = redis.client(environment.redis_url())
+    keys = Keys.of_home(environment.home, os.environ)
     app = build(
-        settings=settings,
-        keys=Keys.of_home(environment.home, os.environ),
-        health=process.health,
-        link=Link(process, hub.heard),
-        hub=hub,
-        postgres=Postgres(environment.postgres_dsn(), command_timeout_s=QUERY_TIMEOUT_S, read_only=True),
-        client=redis.client(environment.redis_url()),
+        settings=settings, keys=keys, health=process.health, link=link, hub=hub, postgres=postgres, client=client
     )
-    server = uvicorn.Server(
+    try:
+        return await _serve(_server(app, environment), process, (link.run(), hub.run()))
+    finally:
+        await postgres.close()
+        await client.aclose()
+
+
+def _server(app: FastAPI, environment: Environment) -> uvicorn.Server:
+    return uvicorn.Server(
         uvicorn.Config(
             app,
             host=environment.http_host,
@@ -56,14 +63,27 @@ async def main() -> None:
             ws_max_size=1024,
         )
     )
-    process.log.info("started", port=environment.http_port)
-    await server.serve()  # ends on SIGTERM and SIGINT
+
+
+async def _serve(server: uvicorn.Server, process: Process, background: Iterable[Coroutine[Any, Any, None]]) -> int:
+    process.log.info("started", port=process.environment.http_port)
+    serving = asyncio.create_task(server.serve())  # ends on SIGTERM and SIGINT
+    work = [asyncio.create_task(one) for one in background]
+    done, _ = await asyncio.wait({serving, *work}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    for task in work:
+        task.cancel()
+    for task in done - {serving}:
+        process.log.error("bug: the process ends", exc_info=task.exception())
+        return EXIT_BUG
     process.log.info("stopped")
+    return 0
 
 
 if __name__ == "__main__":
     try:
-        uvloop.run(main())
+        sys.exit(uvloop.run(main()))
     except BallastError as error:
         print(json.dumps({"event": "configuration", "error": str(error)}), file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_CONFIG)

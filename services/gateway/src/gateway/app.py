@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Final
 
 import redis.asyncio
@@ -34,25 +32,13 @@ def build(
     postgres: Postgres,
     client: redis.asyncio.Redis,
 ) -> FastAPI:
-    """Everything that answers. What runs in the background begins and ends with the application."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        work = [asyncio.create_task(link.run()), asyncio.create_task(hub.run())]
-        yield
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
-        await postgres.close()
-        await client.aclose()
-
+    """Everything that answers. `link` and `hub` are run by the caller."""
     app = FastAPI(
         title="Ballast",
         version="1",
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
-        lifespan=lifespan,
     )
     problems.install(app)
     app.include_router(routes.router(link, postgres, client))
@@ -68,19 +54,25 @@ def _stream(app: FastAPI, hub: Hub, max_streams: int) -> None:
     async def stream(socket: WebSocket, topics: str = ",".join(TOPICS)) -> None:
         wanted = topics.split(",")
         unknown = [topic for topic in wanted if topic not in TOPICS]
-        await socket.accept()
         if unknown:
-            await socket.close(BAD_TOPIC, f"unknown topic {unknown[0][:40]!r}; expected some of {', '.join(TOPICS)}")
+            await _turn_away(socket, BAD_TOPIC, f"unknown topic {unknown[0][:30]!r}; there are {', '.join(TOPICS)}")
             return
         if len(hub.clients) >= max_streams:
-            await socket.close(TRY_AGAIN_LATER, f"more than {max_streams} streams")
+            await _turn_away(socket, TRY_AGAIN_LATER, f"more than {max_streams} streams")
             return
         client = Client(wanted)
-        hub.clients.add(client)
+        hub.clients.add(client)  # before it is told that it is in: it misses nothing from then on
         try:
+            await socket.accept()
             await _serve(socket, client)
         finally:
             hub.clients.discard(client)
+
+
+async def _turn_away(socket: WebSocket, code: int, reason: str) -> None:
+    """Accepted first, because a refused handshake carries no reason."""
+    await socket.accept()
+    await socket.close(code, reason)
 
 
 async def _serve(socket: WebSocket, client: Client) -> None:

@@ -18,10 +18,11 @@ from gateway import explain, hot, queries
 from gateway.link import Link
 
 PROPOSED: Final = "PROPOSED"
-Text = Annotated[str | None, Query(max_length=100)]
+_NO_ZERO: Final = r"^[^\x00]*$"  # PostgreSQL's text has no character 0
+Text = Annotated[str | None, Query(max_length=100, pattern=_NO_ZERO)]
 Before = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=500)]
-OrderId = Annotated[str, Path(max_length=200)]
+OrderId = Annotated[str, Path(max_length=200, pattern=_NO_ZERO)]
 
 
 class Halt(BaseModel):
@@ -118,7 +119,7 @@ def _orders(routes: APIRouter, postgres: Postgres) -> None:
 def _history(routes: APIRouter, postgres: Postgres) -> None:
     @routes.get("/regime/history", summary="Every reading of one instrument and timeframe, newest first")
     async def regime_history(
-        instrument_id: Annotated[str, Query(max_length=100)],
+        instrument_id: Annotated[str, Query(max_length=100, pattern=_NO_ZERO)],
         timeframe: Timeframe,
         before: Before = None,
         limit: Limit = 100,

@@ -103,7 +103,7 @@ class Outbox:
         at = {"seq": self._seq, "ts_event": self._ts_event}
         frames: dict[str, Any] = {name: {"topic": name, **at, "data": data} for name, data in self._states.items()}
         for name, data in self._events.items():
-            frames[name] = {"topic": name, **at, "data": data, "skipped": self._counts[name] - len(data)}
+            frames[name] = {"topic": name, **at, "data": list(data), "skipped": self._counts[name] - len(data)}
         self._states, self._events, self._counts = {}, {}, {}
         return {name: _encoder.encode(frame).decode() for name, frame in frames.items()}
 

@@ -27,6 +27,7 @@ from recorder.store import Batch, Position, Store, hot_state
 
 QUEUE: Final = 10_000  # messages read ahead of the commits; beyond that the tape waits
 BATCH: Final = 2_000
+COMMIT_WITHIN_S: Final = 10.0
 CONNECT_WITHIN_S: Final = 2.0
 QUIET_S: Final = 1.0
 RETRY_AFTER_S: Final = 0.25
@@ -40,7 +41,7 @@ class Recorder:
         self._process = process
         environment = process.environment
         self._login = Login(environment.nats_url, environment.nats_user, environment.nats_password())
-        self._postgres = Postgres(environment.postgres_dsn())
+        self._postgres = Postgres(environment.postgres_dsn(), command_timeout_s=COMMIT_WITHIN_S)
         self._mirror = Mirror(redis.client(environment.redis_url()), self._everything, process.log)
         self._position = Position(0, "")
         self._has_schema = asyncio.Event()

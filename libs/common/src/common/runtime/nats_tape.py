@@ -72,6 +72,8 @@ class NatsTape:
                 name=login.user,
                 inbox_prefix=f"_INBOX_{login.user}".encode(),
                 allow_reconnect=False,
+                max_reconnect_attempts=1,  # else it tries a dead server for two minutes, whatever allow_reconnect says
+                reconnect_time_wait=0,
                 connect_timeout=timeout_s,
                 error_cb=tape._on_error,
                 closed_cb=tape._on_closed,
