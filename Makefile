@@ -15,16 +15,17 @@ KERNELS   := $(wildcard libs/common/src/common/quant/*.py services/*/src/*/kerne
 
 PROFILE ?= fx
 SPEED   ?= 20
+FROM    ?= 2007-01-01
 ARGS    ?=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) $(WARM) ## Create .venv with everything locked, byte-compiled, kernels compiled
 	@true
 
-run: setup ## Start the whole system on real recorded prices (PROFILE=fx SPEED=20 ARGS=...)
-	$(BIN)/ballast up --profile $(PROFILE) --data builtin --speed $(SPEED) $(ARGS)
+run: setup ## Start the whole system on real recorded prices (FROM=2007-01-01 SPEED=20)
+	$(BIN)/ballast up --profile $(PROFILE) --data builtin --from $(FROM) --speed $(SPEED) $(ARGS)
 
 up: run ## The same as run
 
@@ -35,13 +36,14 @@ test: setup ## All tests, those with real servers too (ARGS=-k...)
 	$(BIN)/pytest -n 2 -m "not integration" $(ARGS)
 	$(BIN)/pytest -m integration $(ARGS)
 
-check: setup ## Style, types, import rules, contracts, features, lock, containers
+check: setup ## Style, types, import rules, generated pages, lock, containers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/contracts.py --check
 	$(BIN)/python tools/features.py --check
+	$(BIN)/python tools/configuration.py --check
 	$(BIN)/python tools/containers.py
 	$(UV) lock --check
 
@@ -53,6 +55,9 @@ contracts: setup ## Write the schemas and examples of all messages to libs/commo
 
 features: setup ## Write docs/features.md from the specification's ids and the tests' markers
 	$(BIN)/python tools/features.py
+
+configuration: setup ## Write the reference in docs/configuration.md from the services' settings
+	$(BIN)/python tools/configuration.py
 
 secrets: setup ## Write deploy/secrets for docker compose (PROFILE=fx)
 	$(BIN)/python deploy/make_secrets.py $(PROFILE)
@@ -84,4 +89,4 @@ $(WARM): $(STAMP) $(KERNELS)
 	$(BIN)/python -m common.quant.warm
 	@touch $@
 
-.PHONY: help setup run up down test check bench contracts features secrets format hooks clean
+.PHONY: help setup run up down test check bench contracts features configuration secrets format hooks clean

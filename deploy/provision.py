@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
-import nats
-
+from common.errors import BallastError
 from common.runtime import environment, nats_config
 
-
-async def main() -> None:
-    client = await nats.connect(
-        os.environ[environment.NATS_URL],
-        user=nats_config.ADMIN,
-        password=environment.read_secret(Path(os.environ[environment.NATS_PASSWORD_FILE])),
-        inbox_prefix=nats_config.inbox_prefix(nats_config.ADMIN).encode(),
-        allow_reconnect=False,
-    )
-    await nats_config.provision(client)
-    await client.close()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        password = environment.read_secret(Path(os.environ[environment.NATS_PASSWORD_FILE]))
+        asyncio.run(nats_config.provision_at(os.environ[environment.NATS_URL], password))
+    except BallastError as error:
+        sys.exit(str(error))

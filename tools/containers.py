@@ -17,6 +17,14 @@ ROOT = Path(__file__).parent.parent
 OURS = set(INPUTS) - {"operator"}
 Stanza = dict[str, Any]
 
+SECRETS = "/run/secrets/"
+
+
+def _secrets_read(stanza: Stanza) -> set[str]:
+    values = (str(value) for value in stanza.get("environment", {}).values())
+    return {value.removeprefix(SECRETS) for value in values if value.startswith(SECRETS)}
+
+
 RULES: tuple[tuple[str, Callable[[Stanza], bool]], ...] = (
     ("read_only: true", lambda stanza: stanza.get("read_only") is True),
     ("cap_drop: [ALL]", lambda stanza: stanza.get("cap_drop") == ["ALL"]),
@@ -29,6 +37,7 @@ RULES: tuple[tuple[str, Callable[[Stanza], bool]], ...] = (
         "a healthcheck",
         lambda stanza: "healthcheck" in stanza or stanza["image"].startswith("ballast/"),
     ),  # ours have it in the image
+    ("a grant for every secret it reads", lambda stanza: _secrets_read(stanza) <= set(stanza.get("secrets", []))),
     ("ports on 127.0.0.1 only", lambda stanza: all(p.startswith("127.0.0.1:") for p in stanza.get("ports", []))),
 )
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from support.system import SPAN, System, ballast, login, until
 
 from common.messages import (
     HaltTrading,
@@ -27,7 +28,6 @@ from common.model.enums import DenyCode, Side, TradingState
 from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
-from support.system import SPAN, System, ballast, login, until
 
 KILLED = ("market_data", "regime", "signals", "portfolio", "risk_guardian", "execution", "recorder")
 KILLS = 20

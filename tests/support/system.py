@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from common.contracts import ALL, pattern
 from common.errors import BallastError
@@ -52,7 +52,7 @@ class System:
         self._arguments = arguments
         self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> System:
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [*BALLAST, "up", *self._arguments, "--json"],
             env={**os.environ, "BALLAST_HOME": str(self.home)},

@@ -11,7 +11,7 @@ import msgspec
 
 from common.errors import ConfigError
 from common.model.account import Account
-from common.model.run import Run
+from common.model.run import Run, pace
 from common.model.time import from_datetime
 from common.runtime.settings import load, section
 from execution.settings import Settings as Execution
@@ -33,6 +33,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "execution": Execution,
     "gateway": Gateway,
 }
+_FROM_FILES: Final = tuple(name for name in SECTIONS if name != "run")  # `run` is what the command line says
 _NAMED_DATA: Final = ("builtin", "builtin-h1")
 
 
@@ -47,20 +48,23 @@ def effective(
 ) -> dict[str, Any]:
     """Everything a run needs to know, as plain values. Raises ConfigError naming key, value and expectation."""
     config = load(profile, override)
-    unknown = [name for name in config if name not in SECTIONS]
-    if unknown:
-        raise ConfigError(f"[{unknown[0]}]: unknown section; expected one of {', '.join(SECTIONS)}")
+    for name in config:
+        if name not in _FROM_FILES:
+            raise ConfigError(f"[{name}]: unknown section; expected one of {', '.join(_FROM_FILES)}")
     config["run"] = {
         "profile": profile,
         "data": _data(data),
         "start_ns": _instant("--from", start),
         "end_ns": _instant("--to", end),
-        "speed": speed,
+        "speed": _speed(speed),
         "build": version("ballast"),
     }
     if start and end and config["run"]["start_ns"] >= config["run"]["end_ns"]:
         raise ConfigError(f"--from {start} --to {end}: expected a start before the end")
-    return {name: msgspec.to_builtins(section(config, name, kind)) for name, kind in SECTIONS.items()}
+    plain = {name: msgspec.to_builtins(section(config, name, kind)) for name, kind in SECTIONS.items()}
+    if override and (folder := plain["signals"]["strategy_folder"]):
+        plain["signals"]["strategy_folder"] = str((override.parent / folder).resolve())
+    return plain
 
 
 def _data(data: str) -> str:
@@ -72,6 +76,14 @@ def _data(data: str) -> str:
         expected = 'expected a directory, "builtin", "builtin-h1" or "synthetic:NAME"'
         raise ConfigError(f"--data {data}: no such directory; {expected}")
     return str(path.resolve())
+
+
+def _speed(text: str) -> str:
+    try:
+        pace(text)
+    except ValueError as error:
+        raise ConfigError(f"--speed {text}: {error}") from None
+    return text
 
 
 def _instant(option: str, text: str | None) -> int | None:

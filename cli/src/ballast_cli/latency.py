@@ -140,7 +140,6 @@ def _sizes(envelopes: list[tuple[Envelope, int]]) -> list[int]:
 
 async def _relay(home: Path, sizes: list[int], count: int) -> list[float]:
     """The same number of hops, each its own process that does nothing but hand on."""
-    home.mkdir()
     with EmbeddedServers(home) as endpoints:
         await provision_at(endpoints.nats_url, endpoints.nats_password(ADMIN))
         return await drive(endpoints, home, sizes, count, 1 / float(_SPEED))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ from common.runtime.supervisor import Supervisor
 from common.runtime.tape import Record
 from gateway.auth import Keys
 from recorder.schema import migrate
+from recorder.store import begin_anew
 from research.summary import Summary
 
 # Those who listen start before those who speak; the step begins last.
@@ -74,9 +76,11 @@ async def up(home: Path, config: Mapping[str, Any], *, until_end: bool, fresh: b
     specs = [ProcessSpec(name=name, argv=(sys.executable, "-m", name)) for name in SERVICES]
 
     async def before_services(endpoints: Endpoints) -> None:
-        await _choose_run(endpoints, config, fresh=fresh or until_end)
-        path.write_text(json.dumps(config))
-        await _migrate(endpoints)
+        run_id = await _run_to_go_on_with(endpoints, config, fresh=fresh or until_end)
+        if run_id is None:
+            run_id = secrets.token_hex(8)
+            await _begin_anew(endpoints)
+        path.write_text(json.dumps({**config, "run": {**config["run"], "id": run_id}}))
 
     say = (lambda line: None) if quiet else (lambda line: err.print(f"  {line}", style="dim", markup=False))
     supervisor = Supervisor(home, specs, path, say=say, before_services=before_services)
@@ -108,23 +112,24 @@ async def up(home: Path, config: Mapping[str, Any], *, until_end: bool, fresh: b
     return {**result, "complete": summary.complete}
 
 
-async def _choose_run(endpoints: Endpoints, config: Mapping[str, Any], *, fresh: bool) -> None:
-    """Goes on with what is on the tape if it is this very run and not over; else begins a new one.
+async def _run_to_go_on_with(endpoints: Endpoints, config: Mapping[str, Any], *, fresh: bool) -> str | None:
+    """The id of the run on the tape if it is this very one and not over; None to begin anew.
 
     Raises BallastError where that would forget a halt, or mix two runs.
     """
     begun, over, halted = await _on_tape(endpoints)
     if begun is None:
-        return
-    same = _identity(json.loads(begun.config)) == _identity(config)
+        return None
+    recorded = json.loads(begun.config)
+    same = _identity(recorded) == _identity(config)
     if same and not over and not fresh:
-        return
+        return str(recorded["run"]["id"])
     if not fresh and halted:
         raise BallastError("trading is halted in this home; `ballast up --fresh` begins anew and forgets the halt")
     if not fresh and not same and not over:
         wanted = f"profile {begun.profile}, data {begun.data}"
         raise BallastError(f"this home is in the middle of another run ({wanted}); go on with it, or use --fresh")
-    await nats_config.begin_new_tape_at(endpoints.nats_url, endpoints.nats_password(nats_config.ADMIN))
+    return None
 
 
 async def _on_tape(endpoints: Endpoints) -> tuple[RunStarted | None, bool, bool]:
@@ -149,15 +154,17 @@ def _message(record: Record | None) -> Message | None:
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without what may change between two starts of one run."""
     plain: dict[str, Any] = json.loads(json.dumps(config))
-    plain["run"] = {key: value for key, value in plain["run"].items() if key not in ("speed", "build")}
+    plain["run"] = {key: value for key, value in plain["run"].items() if key not in ("id", "speed", "build")}
     return plain
 
 
-async def _migrate(endpoints: Endpoints) -> None:
-    """The schema exists before anybody wants to write."""
+async def _begin_anew(endpoints: Endpoints) -> None:
+    """An empty tape, and a database that waits for it; safe to repeat when it was interrupted."""
+    last_seq = await nats_config.begin_new_tape_at(endpoints.nats_url, endpoints.nats_password(nats_config.ADMIN))
     connection = await asyncpg.connect(endpoints.postgres_dsn_with_password())
     try:
         await migrate(connection)
+        await begin_anew(connection, last_seq)
     finally:
         await connection.close()
 

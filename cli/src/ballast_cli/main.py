@@ -8,8 +8,9 @@ import asyncio
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -34,7 +35,15 @@ Override = Annotated[Path | None, typer.Option("--config", help="your own TOML f
 Data = Annotated[str, typer.Option(help="builtin, builtin-h1, synthetic:NAME or a directory of price files")]
 Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
 End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
-Reason = Annotated[str, typer.Option(help="why; goes to the audit log")]
+
+
+def _not_empty(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("empty; expected why, for the audit log")
+    return reason
+
+
+Reason = Annotated[str, typer.Option(callback=_not_empty, help="why; goes to the audit log")]
 
 
 def home() -> Path:
@@ -110,7 +119,7 @@ def halt(
 
 
 @app.command()
-def resume(reason: Annotated[str, typer.Option(help="why; goes to the audit log")], as_json: Json = False) -> None:
+def resume(reason: Reason, as_json: Json = False) -> None:
     """Trade again after a halt."""
     from ballast_cli.operator import resume as command
 
@@ -164,10 +173,11 @@ def replay(
 
 @config_app.command("check")
 def config_check(profile: Profile = "fx", config: Override = None, as_json: Json = False) -> None:
-    """Validate a profile with your file over it."""
+    """Validate a profile with your file over it, and the strategies it names."""
     from ballast_cli.configuration import effective
+    from research.backtest import cores
 
-    effective(profile, override=config)
+    cores(effective(profile, override=config))
     output.answer({"valid": True, "profile": profile, "config": str(config) if config else None}, as_json)
 
 
@@ -199,18 +209,42 @@ def main() -> None:
     """Entry point: what a user can mend is one line and an exit code, never a traceback."""
     try:
         app()
-    except TapeError as error:
-        _fail(error, output.UNAVAILABLE)
-    except (ConfigError, DataError) as error:
-        _fail(error, output.CONFIG)
-    except BallastError as error:
-        _fail(error, output.FAILED)
+    except SystemExit as end:  # of a command that is over, or of typer, which has said what is wrong with the arguments
+        if end.code == output.USAGE:
+            _as_json("wrong arguments; --help lists them")
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
+    except BallastError as error:
+        _fail(str(error), _exit_code(error))
+    except OSError as error:
+        if error.filename is None:
+            _bug()
+        _fail(f"{error.filename}: {error.strerror}", output.CONFIG)
+    except Exception:  # noqa: BLE001 (whatever else it is, it is ours)
+        _bug()
 
 
-def _fail(error: Exception, code: int) -> None:
-    if "--json" in sys.argv:
-        sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
-    output.err.print(f"ballast: {error}", markup=False, soft_wrap=True)
+def _exit_code(error: BallastError) -> int:
+    match error:
+        case TapeError():
+            return output.UNAVAILABLE
+        case ConfigError() | DataError():
+            return output.CONFIG
+    return output.FAILED
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _as_json(message)
+    output.err.print(f"ballast: {message}", markup=False, soft_wrap=True)
     sys.exit(code)
+
+
+def _bug() -> NoReturn:
+    traceback.print_exc()
+    _fail("this is a bug; please report it with the lines above", output.BUG)
+
+
+def _as_json(error: str) -> None:
+    if "--json" in sys.argv:
+        sys.stdout.write(json.dumps({"error": error}) + "\n")

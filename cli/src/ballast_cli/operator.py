@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from common.contracts import pattern
-from common.errors import BallastError, TapeError
+from common.errors import ConfigError, TapeError
 from common.messages.control import RunStarted
 from common.messages.risk import HaltTrading, ResumeTrading, TradingStateChanged
 from common.model.enums import TradingState
@@ -33,10 +33,16 @@ async def resume(home: Path, reason: str) -> dict[str, Any]:
     return await _command(home, TradingState.ACTIVE, reason, flatten=False)
 
 
+def endpoints_of(home: Path) -> Endpoints:
+    """Where the servers of this home are, or were. Raises TapeError where nothing has ever run."""
+    try:
+        return Endpoints.load(home)
+    except ConfigError:
+        raise TapeError(f"{home}: nothing has run here; start it with `ballast up`") from None
+
+
 async def _command(home: Path, wanted: TradingState, reason: str, *, flatten: bool) -> dict[str, Any]:
-    if not reason.strip():
-        raise BallastError("--reason: empty; expected why, for the audit log")
-    endpoints, author = Endpoints.load(home), getpass.getuser()
+    endpoints, author = endpoints_of(home), getpass.getuser()
     tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
     try:
         begun = await tape.last([pattern(RunStarted)])

@@ -27,7 +27,7 @@ def answer(result: Mapping[str, Any], as_json: bool) -> None:
         return
     width = max((len(key) for key, _ in _flat(result)), default=0)
     for key, value in _flat(result):
-        out.print(f"{key:<{width}}  {_say(value)}", markup=False)
+        out.print(f"{key:<{width}}  {_say(value)}", markup=False, soft_wrap=True)
 
 
 def _flat(result: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from ballast_cli.operator import endpoints_of
 from common.contracts import ALL, INPUTS, pattern
 from common.core import Core, Effect
 from common.errors import BallastError
@@ -35,7 +37,13 @@ class Check:
         self._expected[seq, index] = message
 
     def had_said(self, seq: int, index: int, message: Message) -> None:
+        """Call it in the order of the tape: what should have come before and has not is a difference too."""
         self.messages += 1
+        for missed in [*takewhile(lambda key: key < (seq, index), self._expected)]:
+            self._compare(*missed, None)
+        self._compare(seq, index, message)
+
+    def _compare(self, seq: int, index: int, message: Message | None) -> None:
         again = self._expected.pop((seq, index), None)
         if again != message and not self.first_difference:
             self.first_difference = f"cause {seq}, output {index}: had said {message}, says {again}"
@@ -90,10 +98,9 @@ def _numbered(source: FeedSource) -> Iterator[tuple[int, Sequence[Message]]]:
 
 def replay(home: Path) -> dict[str, Any]:
     """Checks the tape of a home; its servers are started for it where nothing runs."""
+    endpoints = endpoints_of(home)
     if Status.load(home) is not None:
-        return asyncio.run(_check(Endpoints.load(home)))
-    if not (home / "run" / "endpoints.json").exists():
-        raise BallastError(f"{home}: nothing has run here; start it with `ballast up`")
+        return asyncio.run(_check(endpoints))
     with EmbeddedServers(home) as endpoints:
         return asyncio.run(_check(endpoints))
 

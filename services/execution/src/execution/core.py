@@ -69,10 +69,9 @@ class Execution:
                 return self._on_trading_state(message)
             case HaltTrading():
                 self.state.halt_unconfirmed = True
-                return self._halt(message.ts_event, f"halt by {message.author}: {message.reason}")
+                return self._halt(f"halt by {message.author}: {message.reason}")
             case GuardianLost():
-                reason = f"guardian silent for {message.silent_s:g} s"
-                return self._cancel_working(message.ts_event, reason, spare=_reduces)
+                return self._cancel_working(f"guardian silent for {message.silent_s:g} s", spare=_reduces)
             case InstrumentsDefined():
                 self._define(message)
                 return ()
@@ -151,19 +150,20 @@ class Execution:
     def _on_trading_state(self, message: TradingStateChanged) -> Sequence[Message]:
         if message.state is TradingState.HALTED:
             self.state.halt_unconfirmed = False
-            return self._halt(message.ts_event, message.reason)
+            return self._halt(message.reason)
         if not self.state.halt_unconfirmed:  # else this was said before the guardian heard of the halt
             self.state.halted = False
         return ()
 
-    def _halt(self, ts: int, reason: str) -> Sequence[Message]:
+    def _halt(self, reason: str) -> Sequence[Message]:
         """Cancels all that works, but for what the guardian itself sent to flatten."""
         self.state.halted = True
-        return self._cancel_working(ts, reason, spare=_is_flattening)
+        return self._cancel_working(reason, spare=_is_flattening)
 
-    def _cancel_working(self, ts: int, reason: str, spare: Callable[[Order], bool]) -> Sequence[Message]:
+    def _cancel_working(self, reason: str, spare: Callable[[Order], bool]) -> Sequence[Message]:
+        """As of the last slice: who commands or misses a heartbeat lives by the wall clock, which a replay does not."""
         working = [live for live in self.state.orders.values() if live.state in WORKING and not spare(live.order)]
-        return [self._cancel(live, ts, reason) for live in working]
+        return [self._cancel(live, self.state.ts, reason) for live in working]
 
     # --- the step ------------------------------------------------------------------------------------
 
@@ -195,9 +195,11 @@ class Execution:
         return outputs
 
     def _work(self, live: LiveOrder, ts: int, bars: dict[str, Bar], quotes: dict[str, Quote]) -> Iterator[Message]:
+        """An order that expires inside the slice trades no more: when in it the market was where is not known."""
         order = live.order
         market = self._market(live, ts, bars, quotes)
-        if market is not None and ts > live.ts_submitted + self._latency_ns:
+        in_time = order.expire_ns is None or ts <= order.expire_ns
+        if market is not None and in_time and ts > live.ts_submitted + self._latency_ns:
             yield from self._trade(live, ts, market)
         if live.state in WORKING and order.expire_ns is not None and ts >= order.expire_ns:
             self._close(live, OrderState.EXPIRED)
@@ -229,8 +231,13 @@ class Execution:
             return
         if found.px is not None and qty > 0:
             yield self._fill(live, ts, qty, found.px, settings.maker_bps if found.maker else settings.taker_bps)
-        if order.time_in_force is TimeInForce.IOC and live.state in WORKING:
-            yield self._cancel(live, ts, "immediate or cancel: the rest")
+        if live.state in WORKING and (reason := self._why_no_more(live)):
+            yield self._cancel(live, ts, reason)
+
+    def _why_no_more(self, live: LiveOrder) -> str:
+        if live.order.time_in_force is TimeInForce.IOC:
+            return "immediate or cancel: the rest"
+        return "" if self._wanted(live) > 0 else "nothing left to reduce"
 
     def _wanted(self, live: LiveOrder) -> Decimal:
         if not live.order.reduce_only:

@@ -25,7 +25,20 @@ from portfolio.state import Holding, State
 
 STRATEGY: Final = "book"
 # Denials that pass by themselves: the same order is proposed again at the next step.
-_PASSING: Final = frozenset({DenyCode.MARKET_CLOSED, DenyCode.STALE_PRICE, DenyCode.NO_PRICE, DenyCode.ORDER_RATE})
+_PASSING: Final = frozenset(
+    {
+        DenyCode.TRADING_HALTED,
+        DenyCode.WOULD_INCREASE,
+        DenyCode.ORDER_RATE,
+        DenyCode.STALE_PRICE,
+        DenyCode.NO_PRICE,
+        DenyCode.NO_EQUITY,
+        DenyCode.MARKET_CLOSED,
+        DenyCode.STALE_APPROVAL,
+        DenyCode.GUARDIAN_SILENT,
+        DenyCode.INTENT_NOT_RECORDED,
+    }
+)
 
 
 class Portfolio:
@@ -129,7 +142,7 @@ class Portfolio:
             stop_px = signal.ref_px * (1 - sign * signal.stop_fraction * self.state.stop_factor)
             worst = bar.low if sign > 0 else bar.high
             if sign * (worst - stop_px) <= 0:
-                holding.contribution = None
+                holding.contribution, holding.stopped = None, True
 
     def _listen_to(self, signal: Signal) -> None:
         state = self.state
@@ -137,12 +150,10 @@ class Portfolio:
         before = state.holdings.pop(key, None)
         if signal.direction is Direction.FLAT:
             return
-        if before and before.contribution is None and before.signal.direction is signal.direction:
-            state.holdings[key] = Holding(signal=signal)  # stopped out: new parameters are no new idea
+        if before and before.stopped and before.signal.direction is signal.direction:
+            state.holdings[key] = Holding(signal=signal, stopped=True)  # new parameters are no new idea
             return
-        holding = Holding(signal=signal)
-        state.holdings[key] = holding
-        holding.contribution = self._size(signal, self._room(signal.tier))
+        state.holdings[key] = Holding(signal=signal, contribution=self._size(signal, self._room(signal.tier)))
 
     def _size(self, signal: Signal, room: Decimal) -> Contribution | None:
         state, settings = self.state, self._settings
@@ -193,18 +204,18 @@ class Portfolio:
         )
 
     def _rebalance(self, ts: int) -> None:
-        """Sizes every live share anew at its interval; what is off by less than the drift band is left alone."""
+        """Sizes every live opinion anew at its interval; what is off by less than the drift band is left alone."""
         state, settings = self.state, self._settings
         interval = settings.rebalance_hours * NS_PER_HOUR
         if ts // interval == state.rebalanced_ns // interval:
             return
         state.rebalanced_ns = ts
         for holding in state.holdings.values():
-            old = holding.contribution
-            if old is None:
+            if holding.stopped:
                 continue
-            new = self._size(holding.signal, self._room(holding.signal.tier) + old.risk)
-            if new and abs(new.signed_qty - old.signed_qty) > _exact(settings.drift_band) * abs(old.signed_qty):
+            had, risk = (old.signed_qty, old.risk) if (old := holding.contribution) else (ZERO, ZERO)
+            new = self._size(holding.signal, self._room(holding.signal.tier) + risk)
+            if new and abs(new.signed_qty - had) > _exact(settings.drift_band) * abs(had):
                 holding.contribution = new
 
     def _respect_total_risk(self) -> None:
@@ -243,8 +254,9 @@ class Portfolio:
                 state.targets[instrument_id] = wanted
                 state.refused.pop(instrument_id, None)
                 targets.append(_explain(instrument_id, wanted, has, shares.get(instrument_id, [])))
-            if self._worth_trading(instrument_id, wanted, has):
-                orders.extend(self._orders(instrument_id, wanted, has, ts, shares.get(instrument_id, [])))
+            goal = self._within_reach(wanted, has)
+            if self._worth_trading(instrument_id, goal, has):
+                orders.extend(self._orders(instrument_id, goal, has, ts, shares.get(instrument_id, [])))
         state.cut = False
         return targets, orders
 
@@ -254,10 +266,11 @@ class Portfolio:
 
     def _worth_trading(self, instrument_id: str, wanted: Decimal, has: Decimal) -> bool:
         state = self.state
-        if wanted == has or state.refused.get(instrument_id) == wanted or instrument_id not in state.last_px:
+        if wanted == has or instrument_id not in state.last_px:
             return False
-        if not self._may_ask(wanted, has):
-            return False
+        shrinks = has * wanted >= 0 and abs(wanted) < abs(has)
+        if not shrinks and state.refused.get(instrument_id) == wanted:
+            return False  # only what gets out is asked for again
         if wanted == 0 or (state.cut and abs(wanted) < abs(has)):
             return True
         if has * wanted > 0 and abs(wanted - has) < max(abs(wanted), abs(has)) * _exact(self._settings.trade_band):
@@ -266,15 +279,15 @@ class Portfolio:
         rate = self._conversions().rate(instrument.quote, state.last_px)
         return rate is not None and abs(wanted - has) * px * rate >= _exact(self._settings.min_trade_notional)
 
-    def _may_ask(self, wanted: Decimal, has: Decimal) -> bool:
-        """Does not ask the guardian for what its trading state rules out; the guardian checks all the same."""
+    def _within_reach(self, wanted: Decimal, has: Decimal) -> Decimal:
+        """As far toward `wanted` as the trading state lets the book go; the guardian checks all the same."""
         match self.state.trading:
             case TradingState.ACTIVE:
-                return True
+                return wanted
             case TradingState.REDUCING:
-                return has * wanted >= 0 and abs(wanted) < abs(has)
+                return min(wanted, has, key=abs) if has * wanted > 0 else ZERO
             case TradingState.HALTED:
-                return False
+                return has
 
     def _orders(
         self, instrument_id: str, wanted: Decimal, has: Decimal, ts: int, shares: Sequence[Contribution]

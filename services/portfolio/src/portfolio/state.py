@@ -15,15 +15,18 @@ from common.model.instrument import Instrument
 
 
 class Holding(msgspec.Struct, kw_only=True):
-    """A strategy's live opinion and the share of the book it owns. `contribution` is None when there was no room."""
+    """A strategy's live opinion and the share of the book it owns. `contribution` is None while there is no room or price,
+    and for good once the stop was touched.
+    """
 
     signal: Signal
     contribution: Contribution | None = None
+    stopped: bool = False
 
 
 class State(msgspec.Struct, kw_only=True):
     """`holdings` by strategy, instrument and timeframe. `closes` are the last (time, close) of the correlation timeframe.
-    `targets` is what the book last wanted; `refused` the instruments whose last order was denied at that target.
+    `targets` is what the book last wanted; `refused` what was denied when the book last wanted it.
     """
 
     book: str = ""

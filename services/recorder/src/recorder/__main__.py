@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 
@@ -12,7 +13,7 @@ import uvloop
 from common.errors import BallastError
 from common.runtime import http
 from common.runtime.environment import Environment
-from common.runtime.service import EXIT_BUG, EXIT_CONFIG, Process
+from common.runtime.service import BEHIND_ORDERS, EXIT_BUG, EXIT_CONFIG, Process
 from recorder.service import Recorder
 
 
@@ -39,6 +40,7 @@ async def main() -> int:
 
 if __name__ == "__main__":
     try:
+        os.nice(BEHIND_ORDERS)
         sys.exit(uvloop.run(main()))
     except BallastError as error:
         print(json.dumps({"event": "configuration", "error": str(error)}), file=sys.stderr)  # noqa: T201

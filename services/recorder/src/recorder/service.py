@@ -100,7 +100,7 @@ class Recorder:
             store = Store(connection)
             self._position = await store.open()
             queue: asyncio.Queue[Record] = asyncio.Queue(QUEUE)
-            waiting = await tape.read(EVERYTHING, max(1, self._position.seq), queue.put)
+            waiting = await tape.read(EVERYTHING, self._position.first_to_read, queue.put)
             await self._recognize(queue, waiting)
             self._process.waits_for("", "")
             self._process.log.info("recording", after=self._position.seq, waiting=waiting)
@@ -112,8 +112,8 @@ class Recorder:
 
     async def _recognize(self, queue: asyncio.Queue[Record], waiting: int) -> None:
         """The first message read is the last one recorded, or this is another tape than the one PostgreSQL tells of."""
-        if not self._position.seq:
-            return
+        if not self._position.digest:
+            return  # nothing recorded yet, or a tape begun anew behind this position
         if waiting and position(await queue.get()) == self._position:
             return
         raise BallastError(

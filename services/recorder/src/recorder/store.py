@@ -19,6 +19,7 @@ _TAPE: Final = (
     *("cause_index", "data"),
 )
 PING_TIMEOUT_S: Final = 5.0
+_KEPT: Final = {"audit_log", "runs"}
 _FIRST_WINS: Final = ("first_seq", "ts_first")
 
 
@@ -45,10 +46,15 @@ _ADVANCE: Final = "UPDATE recorder_position SET seq = $1, digest = $2 WHERE seq 
 
 
 class Position(NamedTuple):
-    """The last message recorded: its sequence and a digest of its bytes; (0, "") when there is none."""
+    """The last message recorded: its sequence and a digest of its bytes, which is empty when there is none to recognize."""
 
     seq: int
     digest: str
+
+    @property
+    def first_to_read(self) -> int:
+        """The last one recorded is read again, to see that it is still the same tape."""
+        return self.seq if self.digest else self.seq + 1
 
 
 class DeadLetter(NamedTuple):
@@ -118,6 +124,14 @@ class Store:
     async def _copy(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             await self._connection.copy_records_to_table(table, records=rows, columns=columns)
+
+
+async def begin_anew(connection: asyncpg.Connection, after: int) -> None:
+    """Forgets the former run: a tape emptied at sequence `after` takes its place. Runs and the audit log stay."""
+    former = ", ".join(sorted({"tape", "hot_state", "dead_letters", "order_intents", *COLUMNS} - _KEPT))
+    async with connection.transaction():
+        await connection.execute(f"TRUNCATE {former}")
+        await connection.execute("UPDATE recorder_position SET seq = $1, digest = ''", after)
 
 
 async def hot_state(connection: asyncpg.Connection) -> dict[tuple[str, str], str]:

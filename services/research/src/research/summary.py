@@ -173,8 +173,7 @@ class Summary:
         for bar in message.bars:
             if bar.base:
                 self.bars += 1
-                if bar.instrument_id in self._trades:
-                    self._last_px[bar.instrument_id] = Decimal(repr(bar.close))
+                self._last_px[bar.instrument_id] = Decimal(repr(bar.close))
 
     def _on_portfolio(self, message: PortfolioStep) -> None:
         self.proposed += len(message.orders)

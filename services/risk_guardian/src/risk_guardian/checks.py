@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from common.messages.orders import Order
-from common.model.enums import DenyCode, TradingState
+from common.model.enums import DenyCode, OrderType, TradingState
 from common.model.money import ZERO, Conversion
 from common.model.time import NEW_YORK, NS_PER_MINUTE, to_datetime
 from risk_guardian.settings import Limits, Session
@@ -33,7 +33,9 @@ class Cut(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a check may look at. `held` counts working orders; `unit_value` is one unit in the account currency."""
+    """What a check may look at. `held` counts working orders of the same side; `unit_value` is one unit in the account
+    currency, None or > 0.
+    """
 
     order: Order
     state: State
@@ -53,10 +55,17 @@ class Context(NamedTuple):
         instrument = self.state.instruments[self.order.instrument_id]
         px = self.state.last_px.get(self.order.instrument_id)
         rate = self.conversion.rate(instrument.quote, self.state.last_px)
-        return None if px is None or rate is None else px * rate
+        return None if px is None or px <= 0 or rate is None else px * rate
 
 
 Check = Callable[[Context], Breach | Cut | None]
+COUNTABLE: Final = 10**15  # beyond it a remainder has more digits than decimals keep
+NEEDED_PRICES: Final[dict[OrderType, tuple[str, ...]]] = {
+    OrderType.MARKET: (),
+    OrderType.LIMIT: ("limit_px",),
+    OrderType.STOP: ("stop_px",),
+    OrderType.STOP_LIMIT: ("limit_px", "stop_px"),
+}
 
 
 def halted(c: Context) -> Breach | None:
@@ -78,8 +87,18 @@ def duplicate_id(c: Context) -> Breach | None:
 
 def valid_qty(c: Context) -> Breach | None:
     increment = c.state.instruments[c.order.instrument_id].qty_increment
-    valid = c.order.qty.is_finite() and c.order.qty > 0 and c.order.qty % increment == 0
+    valid = c.order.qty.is_finite() and 0 < c.order.qty < COUNTABLE and c.order.qty % increment == 0
     return None if valid else Breach(DenyCode.QTY_INVALID, c.order.qty, increment)
+
+
+def stated_prices(c: Context) -> Breach | None:
+    """The prices that the order's type needs are there, and all are numbers; of every order, since a venue must live by it."""
+    order = c.order
+    needed = {"limit_px": order.limit_px, "stop_px": order.stop_px}
+    if any(needed[name] is None for name in NEEDED_PRICES[order.order_type]):
+        return Breach(DenyCode.NO_PRICE, ZERO, ZERO)
+    bad = [px for px in (order.ref_px, *needed.values()) if px is not None and not px.is_finite()]
+    return Breach(DenyCode.PRICE_COLLAR, bad[0], ZERO) if bad else None
 
 
 def reducing(c: Context) -> Breach | None:
@@ -122,7 +141,7 @@ def price_collar(c: Context) -> Breach | None:
         return None
     limit = _exact(c.limits.price_collar)
     for px in (c.order.ref_px, c.order.limit_px, c.order.stop_px):
-        if px is not None and (not px.is_finite() or abs(px - last) > limit * last):
+        if px is not None and abs(px - last) > limit * last:
             return Breach(DenyCode.PRICE_COLLAR, px, last)
     return None
 
@@ -155,7 +174,7 @@ def max_position(c: Context) -> Cut | None:
 
 
 def max_gross_exposure(c: Context) -> Cut | None:
-    """Of all positions and working orders as if all of them traded."""
+    """Of all positions, each at the larger of what its working buys or its working sells make of it."""
     if c.shrinks:
         return None
     others = gross_exposure(c.state, c.conversion, leave_out=c.order.instrument_id)
@@ -172,6 +191,7 @@ CHECKS: Final[Sequence[Check]] = (
     known_account,
     duplicate_id,
     valid_qty,
+    stated_prices,
     reducing,
     order_rate,
     market_open,
@@ -187,16 +207,15 @@ CHECKS: Final[Sequence[Check]] = (
 
 
 def gross_exposure(state: State, conversion: Conversion, leave_out: str = "") -> Decimal:
-    """Sum of absolute position values in the account currency, working orders counted as traded."""
-    held = {name: position.signed_qty for name, position in state.ledger.positions.items()}
-    for order in state.working.values():
-        held[order.instrument_id] = held.get(order.instrument_id, ZERO) + order.signed_leaves_qty
+    """Sum of absolute position values in the account currency, in each instrument as large as working orders can make it."""
+    names = dict.fromkeys((*state.ledger.positions, *(order.instrument_id for order in state.working.values())))
     total = ZERO
-    for instrument_id, qty in held.items():
+    for instrument_id in names:
         px = state.last_px.get(instrument_id)
-        if instrument_id != leave_out and qty and px is not None:
+        if instrument_id != leave_out and px is not None:
+            qty = max(abs(state.held(instrument_id, 1)), abs(state.held(instrument_id, -1)))
             rate = conversion.rate(state.instruments[instrument_id].quote, state.last_px)
-            total += abs(qty) * px * (rate if rate is not None else ZERO)
+            total += qty * px * (rate if rate is not None else ZERO)
     return total
 
 

@@ -111,11 +111,12 @@ class RiskGuardian:
     def _evaluate(self, ts: int) -> Iterator[Message]:
         """Equity, drawdown and what they demand, on the positions as of this slice."""
         state = self.state
-        equity = state.ledger.equity(state.instruments, state.last_px, self._conversions())
-        if equity is None:
+        if state.flatten:
+            yield from self._reduce(ts, ZERO, state.flatten)
+        state.equity = state.ledger.equity(state.instruments, state.last_px, self._conversions())
+        if state.equity is None:
             return
-        state.equity = equity
-        state.peak_equity = max(state.peak_equity, equity)
+        state.peak_equity = max(state.peak_equity, state.equity)
         before = state.ladder.level
         level = ladder.next_level(self._settings.drawdown_ladder, before, self._drawdown())
         if level != before:
@@ -148,13 +149,13 @@ class RiskGuardian:
             yield from self._reduce(ts, Decimal(repr(keeps)) / Decimal(repr(had)), f"drawdown ladder level {level}")
 
     def _reduce(self, ts: int, keep: Decimal, reason: str) -> Iterator[Message]:
-        """Market orders of the guardian's own that leave the share `keep` of every position."""
+        """Market orders of the guardian's own that leave the share `keep` of every position, after those under way."""
         state = self.state
         for position in list(state.ledger.positions.values()):
             instrument = state.instruments[position.instrument_id]
-            held = position.signed_qty
+            held = position.signed_qty + self._own_leaves(position.instrument_id)
             qty = abs(held) - instrument.round_qty(abs(held) * keep)
-            if not qty:
+            if not qty or held * position.signed_qty < 0:  # what is under way closes all of it, and will not flip it
                 continue
             state.own_orders += 1
             order = Order(
@@ -171,31 +172,39 @@ class RiskGuardian:
             self._remember(order)
             yield OrderApproved(ts_event=ts, order=order, step=state.step, rule=reason)
 
+    def _own_leaves(self, instrument_id: str) -> Decimal:
+        own = (order for order in self.state.working.values() if order.own and order.instrument_id == instrument_id)
+        return sum((order.signed_leaves_qty for order in own), ZERO)
+
     # --- halt and resume -----------------------------------------------------------------------------
 
     def _on_halt(self, message: HaltTrading) -> Iterator[Message]:
-        """Always answered, also when halted already: execution waits for the answer."""
+        """Always answered, also when halted already: execution waits for the answer. The time is that of the last slice: a
+        commander lives by the wall clock, and an order of tomorrow would never trade in a replay.
+        """
         state = self.state
-        state.halted_by = message.author
+        state.halted = True
         previous, state.trading = state.trading, TradingState.HALTED
-        yield self._state_changed(max(message.ts_event, state.ts), previous, message.reason, message.author)
+        yield self._state_changed(state.ts, previous, message.reason, message.author)
         if message.flatten:
-            yield from self._reduce(max(message.ts_event, state.ts), ZERO, f"flatten: {message.reason}")
+            state.flatten = f"flatten: {message.reason}"
+            yield from self._reduce(state.ts, ZERO, state.flatten)
 
     def _on_resume(self, message: ResumeTrading) -> Iterator[Message]:
         """Ends halts of operators and ladders alike; the drawdown is counted from the equity of now."""
         state = self.state
-        state.halted_by = ""
+        state.halted, state.flatten = False, ""
+        if state.ladder.level:
+            yield self._move_to(0, state.ts)
         if state.equity is not None:
             state.peak_equity = state.equity
-        state.ladder.level, state.ladder.since_ns = 0, state.ts
-        yield from self._change_state(max(message.ts_event, state.ts), message.reason, message.author)
+        yield from self._change_state(state.ts, message.reason, message.author)
 
     def _change_state(self, ts: int, reason: str, author: str) -> Iterator[Message]:
         """Halts and ladders combine to the most restrictive."""
         state = self.state
         wanted = ladder.trading_state(self._settings.drawdown_ladder, state.ladder, state.ts)
-        if state.halted_by:
+        if state.halted:
             wanted = TradingState.HALTED
         if wanted is not state.trading:
             previous, state.trading = state.trading, wanted
@@ -261,7 +270,7 @@ class RiskGuardian:
             state=self.state,
             limits=self._settings.limits,
             account=self._account.id,
-            held=self.state.held(order.instrument_id),
+            held=self.state.held(order.instrument_id, order.side.sign),
             exposure_factor=ladder.exposure_factor(self._settings.drawdown_ladder, self.state.ladder.level),
             conversion=self._conversions(),
         )
@@ -272,7 +281,7 @@ class RiskGuardian:
         if len(state.seen) > SEEN_IDS_KEPT:
             del state.seen[next(iter(state.seen))]
         state.working[order.client_order_id] = Working(
-            instrument_id=order.instrument_id, signed_leaves_qty=order.signed_qty
+            instrument_id=order.instrument_id, signed_leaves_qty=order.signed_qty, own=order.strategy_id == NAME
         )
         state.approvals = [ts for ts in state.approvals if ts > state.ts - NS_PER_MINUTE]
         state.approvals.append(state.ts)

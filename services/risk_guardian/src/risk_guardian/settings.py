@@ -36,11 +36,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rung: above `trigger` it acts, back under `release` it lets go."""
 
-    trigger: Annotated[float, msgspec.Meta(gt=0, le=1)]
-    release: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    trigger: Annotated[float, msgspec.Meta(gt=0, le=1, description="drawdown from the peak above which the level acts")]
+    release: Annotated[
+        float, msgspec.Meta(ge=0, le=1, description="drawdown under which it lets go, below the trigger")
+    ]
     exposure_factor: Annotated[float, msgspec.Meta(ge=0, le=1, description="positions are cut to this share")] = 1.0
     stop_factor: Annotated[float, msgspec.Meta(gt=0, le=1, description="stops are tightened to this share")] = 1.0
-    state: TradingState = TradingState.ACTIVE
+    state: Annotated[TradingState, msgspec.Meta(description="what may still be traded on this level")] = (
+        TradingState.ACTIVE
+    )
     lift_after_days: Annotated[
         int,
         msgspec.Meta(

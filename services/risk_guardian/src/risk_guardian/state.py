@@ -14,10 +14,11 @@ from common.model.time import Timeframe
 
 
 class Working(msgspec.Struct, kw_only=True):
-    """An approved order that can still trade."""
+    """An approved order that can still trade. `own` is the guardian's."""
 
     instrument_id: str
     signed_leaves_qty: Decimal
+    own: bool = False
 
 
 class Ladder(msgspec.Struct, kw_only=True):
@@ -28,7 +29,7 @@ class Ladder(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """`seen` are client order ids judged before (bounded, oldest first); `approvals` the times of recent approvals."""
+    """`seen` are client order ids approved before (bounded, oldest first); `approvals` the times of recent approvals."""
 
     book: str = ""
     instruments: dict[str, Instrument] = msgspec.field(default_factory=dict)
@@ -39,7 +40,8 @@ class State(msgspec.Struct, kw_only=True):
     working: dict[str, Working] = msgspec.field(default_factory=dict)
     seen: dict[str, None] = msgspec.field(default_factory=dict)
     approvals: list[int] = msgspec.field(default_factory=list)
-    halted_by: str = ""  # an operator's halt stands until an operator's resume
+    halted: bool = False  # an operator's halt stands until an operator's resume
+    flatten: str = ""  # why every position is to be closed; again at every step until nothing is left
     trading: TradingState = TradingState.ACTIVE
     ladder: Ladder = msgspec.field(default_factory=Ladder)
     peak_equity: Decimal = ZERO
@@ -48,8 +50,9 @@ class State(msgspec.Struct, kw_only=True):
     ts: int = 0
     own_orders: int = 0
 
-    def held(self, instrument_id: str) -> Decimal:
-        """Position plus everything approved that can still trade."""
-        return self.ledger.qty(instrument_id) + sum(
-            (order.signed_leaves_qty for order in self.working.values() if order.instrument_id == instrument_id), ZERO
-        )
+    def held(self, instrument_id: str, sign: int) -> Decimal:
+        """The position if every working order of this side traded and none of the other: the worst that an order of `sign`
+        (+1 buys, -1 sells) can come on top of, and the least that it can close.
+        """
+        leaves = (order.signed_leaves_qty for order in self.working.values() if order.instrument_id == instrument_id)
+        return self.ledger.qty(instrument_id) + sum((qty for qty in leaves if qty * sign > 0), ZERO)

@@ -32,9 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Timeframe.D1,
         Timeframe.W1,
     )
-    strategy_folder: Annotated[str, Meta(description="Folder with your own strategies, one file each; empty: none")] = (
-        ""
-    )
+    strategy_folder: Annotated[
+        str, Meta(description="Folder with your own strategies, one file each, seen from your file; empty: none")
+    ] = ""
     strategies: Annotated[tuple[str, ...], Meta(description="Ids of the strategies that run; empty: all")] = ()
 
     normal: Condition = Condition(size_factor=1.0, confirmations=1, stop_fraction=0.02, hold_factor=1.0)

@@ -11,16 +11,21 @@ from common.model.time import NS_PER_SECOND
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Two runs with equal `profile`, `data`, `start_ns` and `end_ns` under the same settings say the same things."""
+    """Two runs with equal `profile`, `data`, `start_ns` and `end_ns` under the same settings say the same things.
 
-    profile: str = "fx"
+    `id` tells two of them apart: it is part of the ids of what enters the tape from outside, which a broker remembers for a
+    while and would otherwise take for said already.
+    """
+
+    id: Annotated[str, msgspec.Meta(description="made by `ballast up` for every new run")] = ""
+    profile: Annotated[str, msgspec.Meta(description="what `--profile` said")] = "fx"
     data: Annotated[str, msgspec.Meta(description='"builtin", "builtin-h1", "synthetic:NAME" or a directory')] = (
         "builtin"
     )
-    start_ns: int | None = None
-    end_ns: int | None = None
+    start_ns: Annotated[int | None, msgspec.Meta(description="first bar closes after this time")] = None
+    end_ns: Annotated[int | None, msgspec.Meta(description="last bar closes by this time")] = None
     speed: Annotated[str, msgspec.Meta(description='"max", "5" slices a second, or "60x" real time')] = "max"
-    build: str = ""
+    build: Annotated[str, msgspec.Meta(description="version of the code that runs")] = ""
 
     def __post_init__(self) -> None:
         pace(self.speed)

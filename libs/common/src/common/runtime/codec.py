@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ _encoder = msgspec.json.Encoder()
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 
 
-# Decimal accepts these; no amount, price or quantity may be one.
+# Decimal accepts these; no amount, price or quantity may be one (a name may).
 _NOT_A_NUMBER: Final = re.compile(rb'"[+-]?(?:s?nan\d*|inf(?:inity)?)"', re.IGNORECASE)
 
 
@@ -59,9 +60,23 @@ def decode(envelope: Envelope) -> Message:
         message: Message = _decoder(envelope.type).decode(envelope.data)
     except _UNREADABLE as error:
         raise DecodeError(f"{envelope.type}: {error}") from error
-    if envelope.type in _with_decimals() and (found := _NOT_A_NUMBER.search(envelope.data)):
-        raise DecodeError(f"{envelope.type}: {found[0].decode()} where an amount was expected")
+    if envelope.type in _with_decimals() and _NOT_A_NUMBER.search(envelope.data) and not _finite(message):
+        raise DecodeError(f"{envelope.type}: NaN or infinity where an amount was expected")
     return message
+
+
+def _finite(value: object) -> bool:
+    """Whether every amount inside is a number. Only asked when the bytes look as if one were not."""
+    match value:
+        case Decimal():
+            return value.is_finite()
+        case msgspec.Struct():
+            return all(_finite(getattr(value, name)) for name in value.__struct_fields__)
+        case dict():
+            return all(map(_finite, value.values()))
+        case tuple() | list():
+            return all(map(_finite, value))
+    return True
 
 
 def schemas() -> dict[str, dict[str, Any]]:

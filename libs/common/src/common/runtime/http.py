@@ -57,7 +57,12 @@ def serve(health: Health, host: str, port: int) -> Callable[[], None]:
     server = make_server(host, port, app, _Server, _Quiet)
     health.info["port"] = server.server_port
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
-    return server.shutdown
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()  # else the port stays taken
+
+    return stop
 
 
 def _answer(health: Health, path: str) -> Answer:

@@ -10,7 +10,7 @@ copies keep the subject they have on the tape, so who listens to a heartbeat mus
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -21,6 +21,8 @@ from nats.js.errors import NotFoundError
 from common.contracts import DOMAINS, INPUTS, OPERATORS, own_pattern, publishes
 from common.errors import TapeError
 from common.runtime import subjects
+
+T = TypeVar("T")
 
 ADMIN: Final = "admin"
 SERVICES: Final = tuple(INPUTS)
@@ -141,17 +143,19 @@ async def provision_at(url: str, password: str) -> None:
     await _as_admin(url, password, provision)
 
 
-async def begin_new_tape_at(url: str, password: str) -> None:
-    """Empties the tape and forgets all snapshots. Sequences go on rising, so history in PostgreSQL keeps its keys."""
-    await _as_admin(url, password, _empty)
+async def begin_new_tape_at(url: str, password: str) -> int:
+    """Empties the tape and forgets all snapshots. Returns the last sequence there was: the new tape goes on behind it."""
+    return await _as_admin(url, password, _empty)
 
 
-async def _empty(client: Client) -> None:
+async def _empty(client: Client) -> int:
+    stream = client.jetstream()
     for name in (_SNAPSHOTS_STREAM, subjects.STREAM):
-        await client.jetstream().purge_stream(name)
+        await stream.purge_stream(name)
+    return (await stream.stream_info(subjects.STREAM)).state.last_seq
 
 
-async def _as_admin(url: str, password: str, work: Callable[[Client], Awaitable[None]]) -> None:
+async def _as_admin(url: str, password: str, work: Callable[[Client], Awaitable[T]]) -> T:
     client = Client()
     try:
         await client.connect(
@@ -161,9 +165,10 @@ async def _as_admin(url: str, password: str, work: Callable[[Client], Awaitable[
             name=ADMIN,
             inbox_prefix=inbox_prefix(ADMIN).encode(),
             allow_reconnect=False,
+            max_reconnect_attempts=1,
             error_cb=_ignore,  # what matters is raised as well
         )
-        await work(client)
+        return await work(client)
     except (NatsError, OSError, TimeoutError) as error:
         raise TapeError(f"{url} as {ADMIN}: {str(error) or type(error).__name__}") from error
     finally:

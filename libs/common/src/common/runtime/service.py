@@ -16,7 +16,7 @@ import msgspec
 import uvloop
 
 from common.core import Core
-from common.errors import ConfigError, TapeError
+from common.errors import ConfigError, DataError, TapeError
 from common.model.run import Run
 from common.runtime import http, logs, metrics, settings, snapshots
 from common.runtime.environment import Environment
@@ -27,6 +27,8 @@ from common.runtime.tape import Tape
 
 HEARTBEAT_EVERY_S: Final = 0.25
 RETRY_AFTER_S: Final = 0.2
+# How much a process steps back, in units of `nice`, that orders do not wait for: history and pages.
+BEHIND_ORDERS: Final = 10
 EXIT_CONFIG: Final = 78  # sysexits: EX_CONFIG
 EXIT_BUG: Final = 70  # EX_SOFTWARE
 
@@ -69,10 +71,9 @@ class Process:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        raw = environment.config.read_bytes()
-        self.config: Config = json.loads(raw)
+        self.config: Config = json.loads(environment.config.read_bytes())
         self.run = settings.section(self.config, "run", Run)
-        self.config_mark = raw
+        self.config_mark = _mark(self.config)
         self.health = http.Health(environment.service, self.run.build)
         self.log = logs.configure(environment.service, self.run.build)
         self.stopping = asyncio.Event()
@@ -88,7 +89,7 @@ def run(service: Service | SourceService) -> NoReturn:
     try:
         environment = Environment.from_os()
         uvloop.run(_main(service, environment))
-    except ConfigError as error:
+    except (ConfigError, DataError) as error:
         print(json.dumps({"event": "configuration", "error": str(error)}), file=sys.stderr)
         sys.exit(EXIT_CONFIG)
     sys.exit(0)
@@ -110,7 +111,7 @@ async def _main(service: Service | SourceService, environment: Environment) -> N
                 process.log.warning("tape broken, starting over", error=str(error))
                 metrics.REBUILDS.labels("tape").inc()
                 await asyncio.sleep(RETRY_AFTER_S)
-    except ConfigError:
+    except (ConfigError, DataError):
         raise
     except Exception:
         process.log.exception("bug: the process ends, its state is on the tape")
@@ -138,7 +139,7 @@ async def _one_life(service: Service | SourceService, process: Process) -> None:
 async def _live_core(service: Service, process: Process, tape: Tape) -> None:
     core, shell = service.core(process.config), service.shell(process.config, process.environment)
     mark = snapshots.fingerprint(core, process.config_mark)
-    session = Session(service.name, core, tape, mark=mark, effects=shell.effects)
+    session = Session(service.name, core, tape, mark=mark, run_id=process.run.id, effects=shell.effects)
     process.waits_for("recovery", "reading the tape from the last snapshot")
     await _beat(service.name, process, tape, session)  # whoever sees a message of ours has seen that we are alive
     heart = asyncio.create_task(_keep_beating(service.name, process, tape, session))
@@ -199,6 +200,12 @@ async def _beat(name: str, process: Process, tape: Tape, session: Session | Sour
         "waits_for": process.health.waits_for,
     }
     await tape.beat(name, msgspec.json.encode(alive))
+
+
+def _mark(config: Config) -> bytes:
+    """What of the configuration a core's state depends on: all but the speed, and the build that wrote it down."""
+    run = {key: value for key, value in config.get("run", {}).items() if key not in ("speed", "build")}
+    return json.dumps({**config, "run": run}, sort_keys=True).encode()
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -27,7 +27,7 @@ DEAD_LETTER_LIMIT: Final = 100
 
 
 class Outside(NamedTuple):
-    """What a shell has to tell its core. `key` makes the message id: telling it twice puts it on the tape once."""
+    """What a shell has to tell its core. `key` makes the message id, within the run: telling it twice puts it on the tape once."""
 
     key: str
     message: Message
@@ -49,13 +49,23 @@ async def own_progress(tape: Tape, service: str) -> tuple[int, int]:
 class Session:
     """`start` it, then it lives in the tape's callbacks until the tape is closed or `tape.broken` completes."""
 
-    def __init__(self, service: str, core: Core, tape: Tape, *, mark: str, effects: Effects | None = None) -> None:
+    def __init__(
+        self,
+        service: str,
+        core: Core,
+        tape: Tape,
+        *,
+        mark: str,
+        run_id: str = "",
+        effects: Effects | None = None,
+    ) -> None:
         self.recovering = True
         self.seq = 0
         self._service = service
         self._core = core
         self._tape = tape
         self._mark = mark
+        self._run_id = run_id
         self._effects = effects
         self._silent_until = (-1, -1)
         self._behind: int | None = None
@@ -82,7 +92,7 @@ class Session:
     async def tell(self, outside: Outside) -> None:
         """Puts a fact from outside on the tape; the core hears of it from there, like everybody."""
         message = outside.message
-        identity = f"{message.TYPE}:{outside.key}"
+        identity = f"{message.TYPE}:{self._run_id}:{outside.key}"
         sealed = envelope(self._service, message, identity, cause=None)
         await self._tape.append(subject(message), sealed)
 

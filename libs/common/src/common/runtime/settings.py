@@ -68,4 +68,9 @@ def _explain(name: str, raw: Any, complaint: str) -> str:
     for key, index in keys:
         value = value[int(index)] if index else value.get(key) if isinstance(value, dict) else value
     where = ".".join((name, *(key or index for key, index in keys)))
+    if isinstance(value, dict):
+        if unknown := re.search(r"unknown field `(\w+)`", expectation):
+            key = unknown[1]
+            return f"{where}.{key} = {value.get(key)!r}: unknown key; docs/configuration.md lists those of [{where}]"
+        return f"{where}: {expectation[:1].lower()}{expectation[1:]}"
     return f"{where} = {value!r}: {expectation[:1].lower()}{expectation[1:]}"

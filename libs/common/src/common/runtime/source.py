@@ -52,6 +52,7 @@ class SourceSession:
         self._source = source
         self._tape = tape
         self._mark = mark
+        self._run_id = run.id
         self._interval, self._wall_per_ns = pace(run.speed)
         self._closed_step = 0
         self._step_closed = asyncio.Event()
@@ -98,7 +99,7 @@ class SourceSession:
             if isinstance(message, MarketSlice):
                 await self._wait_for(message.step - 1)
                 await self._keep_pace(message.ts_event)
-            identity = f"{SERVICE}:{ordinal}:{index}"
+            identity = f"{SERVICE}:{self._run_id}:{ordinal}:{index}"
             sealed = _seal(message, identity, ordinal, index)
             self.seq = ordinal
             await self._tape.append(subject(message), sealed)

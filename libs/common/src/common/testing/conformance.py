@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from secrets import token_hex
 
 import msgspec
 import pytest
@@ -16,10 +17,10 @@ from common.runtime.tape import Record, Tape
 Connect = Callable[[], Awaitable[Tape]]
 
 
-def entry(number: int) -> Envelope:
-    """An envelope told apart by its number."""
+def entry(number: int, run: str = "") -> Envelope:
+    """An envelope told apart by its number, and by the test's run: a broker remembers ids for a while."""
     return Envelope(
-        id=f"test:{number}",
+        id=f"test:{run}:{number}",
         type="regime.step.v1",
         source="test",
         ts_event=number,
@@ -48,11 +49,18 @@ async def collect(tape: Tape, patterns: list[str], from_seq: int, count: int) ->
 class TapeConformance:
     """Inherit, provide `connect`."""
 
+    @pytest.fixture(autouse=True)
+    def _new_run(self) -> None:
+        self._run = token_hex(8)
+
+    def entry(self, number: int) -> Envelope:
+        return entry(number, self._run)
+
     @pytest.mark.req("PLT-02")
     async def test_what_is_appended_is_read_in_order_with_rising_sequences(self, connect: Connect) -> None:
         tape = await connect()
         for number in range(50):
-            await tape.append("regime.step.v1.fx", entry(number))
+            await tape.append("regime.step.v1.fx", self.entry(number))
         records = await collect(tape, ["regime.step.v1.>"], 1, 50)
         assert [decode_envelope(record.payload).ts_event for record in records] == list(range(50))
         assert all(a.seq < b.seq for a, b in pairwise(records))
@@ -61,9 +69,9 @@ class TapeConformance:
     @pytest.mark.req("PLT-02")
     async def test_the_same_id_twice_is_stored_once(self, connect: Connect) -> None:
         tape = await connect()
-        first = await (await tape.append("regime.step.v1.fx", entry(1)))
-        again = await (await tape.append("regime.step.v1.fx", entry(1)))
-        later = await (await tape.append("regime.step.v1.fx", entry(2)))
+        first = await (await tape.append("regime.step.v1.fx", self.entry(1)))
+        again = await (await tape.append("regime.step.v1.fx", self.entry(1)))
+        later = await (await tape.append("regime.step.v1.fx", self.entry(2)))
         assert first == again < later
 
     async def test_a_reader_hears_only_what_it_asked_for_from_where_it_asked(self, connect: Connect) -> None:
@@ -71,7 +79,7 @@ class TapeConformance:
         seqs = []
         for number in range(6):
             subject = "regime.step.v1.fx" if number % 2 else "execution.intent_recorded.v1"
-            seqs.append(await (await tape.append(subject, entry(number))))
+            seqs.append(await (await tape.append(subject, self.entry(number))))
         odd = await collect(tape, ["regime.step.v1.>"], seqs[2], 2)
         literal = await collect(tape, ["execution.intent_recorded.v1"], 1, 3)
         assert [record.seq for record in odd] == [seqs[3], seqs[5]]
@@ -80,7 +88,7 @@ class TapeConformance:
     async def test_read_says_how_much_is_waiting(self, connect: Connect) -> None:
         tape = await connect()
         for number in range(7):
-            await tape.append("regime.step.v1.fx", entry(number))
+            await tape.append("regime.step.v1.fx", self.entry(number))
         await tape.flush()
 
         async def ignore(record: Record) -> None:
@@ -92,9 +100,9 @@ class TapeConformance:
     async def test_last_is_the_newest_of_any_of_the_patterns(self, connect: Connect) -> None:
         tape = await connect()
         assert await tape.last(["regime.step.v1.>"]) is None
-        await tape.append("regime.step.v1.fx", entry(1))
-        await tape.append("signals.step.v1.fx", entry(2))
-        await tape.append("md.slice.v1.fx", entry(3))
+        await tape.append("regime.step.v1.fx", self.entry(1))
+        await tape.append("signals.step.v1.fx", self.entry(2))
+        await tape.append("md.slice.v1.fx", self.entry(3))
         await tape.flush()
         last = await tape.last(["regime.step.v1.>", "signals.step.v1.>", "risk.step.v1.>"])
         assert last is not None
@@ -127,7 +135,7 @@ class TapeConformance:
         async def fail(record: Record) -> None:
             raise ValueError("a bug")
 
-        await tape.append("regime.step.v1.fx", entry(1))
+        await tape.append("regime.step.v1.fx", self.entry(1))
         await tape.read(["regime.step.v1.>"], 1, fail)
         error = await asyncio.wait_for(asyncio.shield(tape.broken), 5)
         assert isinstance(error, ValueError)

@@ -166,7 +166,7 @@ function showOrders(orders) {
       el("td", {}, when(order.ts_first)), el("td", {}, order.instrument_id ?? "–"),
       el("td", { class: order.side === "BUY" ? "up" : "down" }, what),
       el("td", {}, tag(order.state ?? "PROPOSED")),
-      el("td", { class: "why" }, order.state === "DENIED" ? order.end_reason : [order.reason, order.rule, order.end_reason].filter(Boolean).join(" · ")));
+      el("td", { class: "why" }, el("div", {}, order.state === "DENIED" ? order.end_reason : [order.reason, order.rule, order.end_reason].filter(Boolean).join(" · "))));
   }, "No order.", 5);
 }
 

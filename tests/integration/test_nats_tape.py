@@ -1,0 +1,119 @@
+"""The tape on NATS passes the suite that the one in memory passes, and breaks rather than lie."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from common.errors import TapeError
+from common.runtime.embedded import EmbeddedServers
+from common.runtime.embedded.endpoints import Endpoints
+from common.runtime.nats_config import ADMIN, begin_new_tape_at, provision_at
+from common.runtime.nats_tape import Login, NatsTape
+from common.testing.conformance import Connect, TapeConformance, collect, entry
+
+# The regime service's own subject is said by it; the suite's other subjects belong to others.
+SPEAKERS = {"regime": "regime", "signals": "signals", "md": "market_data", "execution": "execution"}
+
+
+class _AsWhoMay:
+    """One connection for each user the suite speaks as: permissions stay on."""
+
+    def __init__(self, tapes: dict[str, NatsTape]) -> None:
+        self._tapes = tapes
+        self.broken = tapes["operator"].broken
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._tapes["operator"], name)
+
+    async def append(self, subject, envelope):  # type: ignore[no-untyped-def]
+        return await self._tapes[SPEAKERS[subject.split(".")[0]]].append(subject, envelope)
+
+    async def flush(self) -> None:
+        for tape in self._tapes.values():
+            await tape.flush()
+
+    async def put_snapshot(self, service: str, value: bytes) -> None:
+        await self._tapes[service].put_snapshot(service, value)
+
+    async def beat(self, service: str, payload: bytes) -> None:
+        await self._tapes[service].beat(service, payload)
+
+    async def close(self) -> None:
+        for tape in self._tapes.values():
+            await tape.close()
+
+
+def login(endpoints: Endpoints, user: str) -> Login:
+    return Login(endpoints.nats_url, user, endpoints.nats_password(user))
+
+
+class TestNatsTape(TapeConformance):
+    @pytest.fixture
+    async def connect(self, servers: Endpoints) -> AsyncIterator[Connect]:
+        await begin_new_tape_at(servers.nats_url, servers.nats_password(ADMIN))
+        opened: list[_AsWhoMay] = []
+
+        async def open_one() -> _AsWhoMay:
+            users = {*SPEAKERS.values(), "operator"}
+            tape = _AsWhoMay({user: await NatsTape.connect(login(servers, user)) for user in sorted(users)})
+            opened.append(tape)
+            return tape
+
+        yield open_one  # type: ignore[misc]
+        for tape in opened:
+            await tape.close()
+
+
+@pytest.mark.req("PLT-02")
+async def test_a_broken_connection_is_said_once_and_never_used_again(home: Path) -> None:
+    servers = EmbeddedServers(home)
+    with servers as endpoints:
+        await provision_at(endpoints.nats_url, endpoints.nats_password(ADMIN))
+        tape = await NatsTape.connect(login(endpoints, "regime"))
+        await (await tape.append("regime.step.v1.fx", entry(1)))
+        servers.processes["nats"].kill()
+        error = await asyncio.wait_for(asyncio.shield(tape.broken), 10)
+        assert isinstance(error, TapeError)
+        with pytest.raises(TapeError):
+            await tape.append("regime.step.v1.fx", entry(2))
+        await tape.close()
+
+
+@pytest.mark.req("PLT-02")
+async def test_a_forbidden_message_breaks_the_tape_instead_of_vanishing(servers: Endpoints) -> None:
+    tape = await NatsTape.connect(login(servers, "regime"))
+    await tape.append("order.approved.v1.paper.book", entry(99, "forbidden"))
+    error = await asyncio.wait_for(asyncio.shield(tape.broken), 10)
+    assert "ermission" in str(error)
+    await tape.close()
+
+
+async def test_a_wrong_password_or_a_dead_server_is_one_error(servers: Endpoints) -> None:
+    with pytest.raises(TapeError, match="as regime"):
+        await NatsTape.connect(Login(servers.nats_url, "regime", "wrong"))
+    with pytest.raises(TapeError, match=r"127\.0\.0\.1:1 "):
+        await NatsTape.connect(Login("nats://127.0.0.1:1", "regime", "x"))
+
+
+@pytest.mark.req("PLT-12")
+async def test_a_forged_sign_of_life_is_not_heard(servers: Endpoints) -> None:
+    """A consumer of the tape can be aimed at the guardian's heartbeat; what it delivers must not count as one."""
+    from nats.js.api import ConsumerConfig
+
+    listener = await NatsTape.connect(login(servers, "execution"))
+    forger = await NatsTape.connect(login(servers, "regime"))
+    heard: list[bytes] = []
+    await listener.listen("risk_guardian", heard.append)
+    await (await forger.append("regime.step.v1.fx", entry(1000, "forged")))
+    config = ConsumerConfig(deliver_subject="heartbeat.risk_guardian", filter_subject="regime.step.v1.>")
+    await forger._stream.add_consumer("TAPE", config)
+    records = await collect(listener, ["regime.step.v1.>"], 1, 1)
+    await asyncio.sleep(0.3)
+    assert records
+    assert heard == []
+    await forger.close()
+    await listener.close()
