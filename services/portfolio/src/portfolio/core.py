@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -15,15 +15,15 @@ from common.messages.portfolio import Contribution, PortfolioStep, Target
 from common.messages.risk import RiskStep
 from common.messages.signals import Signal, SignalsStep
 from common.model.account import Account
-from common.model.enums import DenyCode, Direction, Side, Tier, TradingState
+from common.model.enums import DenyCode, Direction, Tier, TradingState
 from common.model.ledger import Ledger
 from common.model.money import ZERO, Conversion
-from common.model.time import NS_PER_HOUR, to_datetime
+from common.model.time import NS_PER_HOUR
 from portfolio import sizing
+from portfolio.orders import held_after_working, orders, target
 from portfolio.settings import Settings
 from portfolio.state import Holding, State
 
-STRATEGY: Final = "book"
 # Denials that pass by themselves: the same order is proposed again at the next step.
 _PASSING: Final = frozenset(
     {
@@ -100,7 +100,7 @@ class Portfolio:
             self._listen_to(signal)
         self._rebalance(slice_.ts_event)
         self._respect_total_risk()
-        targets, orders = self._move(slice_.ts_event, execution)
+        targets, proposed = self._move(slice_.ts_event, execution)
         exposures = ledger.exposures(state.instruments, state.last_px, conversion)
         return PortfolioStep(
             ts_event=slice_.ts_event,
@@ -111,7 +111,7 @@ class Portfolio:
             net_exposure=sum(exposures.values(), ZERO),
             total_risk=self._total_risk(),
             targets=tuple(targets),
-            orders=tuple(orders),
+            orders=tuple(proposed),
         )
 
     def _observe(self, slice_: MarketSlice) -> dict[str, Bar]:
@@ -243,22 +243,23 @@ class Portfolio:
         for holding in state.holdings.values():
             if holding.contribution is not None:
                 shares.setdefault(holding.signal.instrument_id, []).append(holding.contribution)
-        held = _held(execution)
+        held = held_after_working(execution)
         targets: list[Target] = []
-        orders: list[Order] = []
+        proposed: list[Order] = []
         for instrument_id in state.instruments:
             wanted = self._target(instrument_id, shares.get(instrument_id, []))
             has = held.get(instrument_id, ZERO)
-            changed = wanted != state.targets.get(instrument_id, ZERO)
-            if changed:
+            found = target(instrument_id, wanted, has, shares.get(instrument_id, []))
+            if wanted != state.targets.get(instrument_id, ZERO):
                 state.targets[instrument_id] = wanted
                 state.refused.pop(instrument_id, None)
-                targets.append(_explain(instrument_id, wanted, has, shares.get(instrument_id, [])))
+                targets.append(found)
             goal = self._within_reach(wanted, has)
             if self._worth_trading(instrument_id, goal, has):
-                orders.extend(self._orders(instrument_id, goal, has, ts, shares.get(instrument_id, [])))
+                px = state.last_px[instrument_id]
+                proposed.extend(orders(found, goal, book=state.book, account=self._account.id, ref_px=px, ts=ts))
         state.cut = False
-        return targets, orders
+        return targets, proposed
 
     def _target(self, instrument_id: str, shares: Sequence[Contribution]) -> Decimal:
         net = sum((share.signed_qty for share in shares), ZERO)
@@ -289,28 +290,6 @@ class Portfolio:
             case TradingState.HALTED:
                 return has
 
-    def _orders(
-        self, instrument_id: str, wanted: Decimal, has: Decimal, ts: int, shares: Sequence[Contribution]
-    ) -> Iterator[Order]:
-        """One order; two when the position flips, so that the exit is never held back with the entry."""
-        legs = [wanted - has] if has * wanted >= 0 else [-has, wanted]
-        name = instrument_id.replace(".", "-")
-        stamp = f"{to_datetime(ts):%Y%m%dT%H%M%S}"
-        for number, qty in enumerate(legs, start=1):
-            reduces = has * qty < 0 and abs(qty) <= abs(has) and number == 1
-            yield Order(
-                client_order_id=f"{self.state.book}-{name}-{stamp}-{number}",
-                account=self._account.id,
-                strategy_id=STRATEGY,
-                instrument_id=instrument_id,
-                side=Side.BUY if qty > 0 else Side.SELL,
-                qty=abs(qty),
-                ref_px=self.state.last_px[instrument_id],
-                reduce_only=reduces,
-                reason="; ".join(f"{share.strategy_id} {share.timeframe}: {share.reason}" for share in shares)
-                or "no strategy holds it any more",
-            )
-
     def _conversions(self) -> Conversion:
         if self._conversion_of != len(self.state.instruments):
             self._conversion = Conversion(self._account.currency, self.state.instruments.values())
@@ -320,22 +299,3 @@ class Portfolio:
 
 def _exact(value: float) -> Decimal:
     return Decimal(repr(value))
-
-
-def _held(execution: ExecutionStep) -> dict[str, Decimal]:
-    """Positions plus what working orders will add."""
-    held = {position.instrument_id: position.signed_qty for position in execution.positions}
-    for order in execution.open_orders:
-        held[order.instrument_id] = held.get(order.instrument_id, ZERO) + order.signed_leaves_qty
-    return held
-
-
-def _explain(instrument_id: str, wanted: Decimal, has: Decimal, shares: Sequence[Contribution]) -> Target:
-    names = ", ".join(f"{share.strategy_id} {share.timeframe} {share.signed_qty:+f}" for share in shares)
-    return Target(
-        instrument_id=instrument_id,
-        signed_qty=wanted,
-        held_qty=has,
-        contributions=tuple(shares),
-        reason=names or "no strategy holds it any more",
-    )

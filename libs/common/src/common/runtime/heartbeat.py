@@ -26,17 +26,18 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: dict[str, str]
 
 
+async def beat(tape: Tape, health: Health, seq: int) -> None:
+    """One sign of life. Raises TapeError."""
+    health.tick()
+    health.info["seq"] = seq
+    alive = Heartbeat(
+        service=health.service, ts=time.time_ns(), seq=seq, ready=not health.waits_for, waits_for=health.waits_for
+    )
+    await tape.beat(health.service, msgspec.json.encode(alive))
+
+
 async def keep_beating(tape: Tape, health: Health, seq: Callable[[], int]) -> None:
     """For ever, from the event loop that it vouches for. Raises TapeError."""
     while True:
-        health.tick()
-        health.info["seq"] = seq()
-        beat = Heartbeat(
-            service=health.service,
-            ts=time.time_ns(),
-            seq=seq(),
-            ready=not health.waits_for,
-            waits_for=health.waits_for,
-        )
-        await tape.beat(health.service, msgspec.json.encode(beat))
+        await beat(tape, health, seq())
         await asyncio.sleep(EVERY_S)

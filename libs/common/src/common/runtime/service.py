@@ -7,12 +7,10 @@ import contextlib
 import json
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-import msgspec
 import uvloop
 
 from common.core import Core
@@ -20,12 +18,12 @@ from common.errors import ConfigError, DataError, TapeError
 from common.model.run import Run
 from common.runtime import http, logs, metrics, settings, snapshots
 from common.runtime.environment import Environment
+from common.runtime.heartbeat import beat, keep_beating
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.session import Effects, Session
 from common.runtime.source import Source, SourceSession
 from common.runtime.tape import Tape
 
-HEARTBEAT_EVERY_S: Final = 0.25
 RETRY_AFTER_S: Final = 0.2
 # How much a process steps back, in units of `nice`, that orders do not wait for: history and pages.
 BEHIND_ORDERS: Final = 10
@@ -83,6 +81,10 @@ class Process:
         self.health.waits_for = {what: why} if what else {}
         metrics.READY.set(0 if what else 1)
 
+    def ready(self) -> None:
+        """Waits for nothing any more."""
+        self.waits_for("", "")
+
 
 def run(service: Service | SourceService) -> NoReturn:
     """Entry point of `python -m <service>`. Never returns: exit codes 0 stopped, 70 bug, 78 configuration."""
@@ -139,10 +141,12 @@ async def _one_life(service: Service | SourceService, process: Process) -> None:
 async def _live_core(service: Service, process: Process, tape: Tape) -> None:
     core, shell = service.core(process.config), service.shell(process.config, process.environment)
     mark = snapshots.fingerprint(core, process.config_mark)
-    session = Session(service.name, core, tape, mark=mark, run_id=process.run.id, effects=shell.effects)
+    session = Session(
+        service.name, core, tape, mark=mark, run_id=process.run.id, effects=shell.effects, caught_up=process.ready
+    )
     process.waits_for("recovery", "reading the tape from the last snapshot")
-    await _beat(service.name, process, tape, session)  # whoever sees a message of ours has seen that we are alive
-    heart = asyncio.create_task(_keep_beating(service.name, process, tape, session))
+    await beat(tape, process.health, session.seq)  # whoever sees a message of ours has seen that we are alive
+    heart = asyncio.create_task(keep_beating(tape, process.health, lambda: session.seq))
     try:
         await shell.start(session, tape)
         await session.start()
@@ -156,8 +160,10 @@ async def _live_core(service: Service, process: Process, tape: Tape) -> None:
 
 async def _live_source(service: SourceService, process: Process, tape: Tape) -> None:
     source = service.source(process.config)
-    session = SourceSession(source, tape, process.run, snapshots.fingerprint(source, process.config_mark))
-    heart = asyncio.create_task(_keep_beating(service.name, process, tape, session))
+    session = SourceSession(
+        source, tape, process.run, snapshots.fingerprint(source, process.config_mark), process.ready
+    )
+    heart = asyncio.create_task(keep_beating(tape, process.health, lambda: session.seq))
     feed = asyncio.create_task(session.run())
     try:
         await _until_over(process, tape, heart, feed)
@@ -179,27 +185,6 @@ async def _until_over(process: Process, tape: Tape, *tasks: asyncio.Task[None]) 
                 task.result()
     finally:
         stopping.cancel()
-
-
-async def _keep_beating(name: str, process: Process, tape: Tape, session: Session | SourceSession) -> None:
-    while True:
-        if not session.recovering:
-            process.waits_for("", "")
-        process.health.tick()
-        process.health.info["seq"] = session.seq
-        await _beat(name, process, tape, session)
-        await asyncio.sleep(HEARTBEAT_EVERY_S)
-
-
-async def _beat(name: str, process: Process, tape: Tape, session: Session | SourceSession) -> None:
-    alive = {
-        "service": name,
-        "ts": time.time_ns(),
-        "seq": session.seq,
-        "ready": not process.health.waits_for,
-        "waits_for": process.health.waits_for,
-    }
-    await tape.beat(name, msgspec.json.encode(alive))
 
 
 def _mark(config: Config) -> bytes:

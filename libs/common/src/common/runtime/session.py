@@ -47,7 +47,9 @@ async def own_progress(tape: Tape, service: str) -> tuple[int, int]:
 
 
 class Session:
-    """`start` it, then it lives in the tape's callbacks until the tape is closed or `tape.broken` completes."""
+    """`start` it, then it lives in the tape's callbacks until the tape is closed or `tape.broken` completes. `caught_up` is
+    called once, when it has read what was on the tape before it.
+    """
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Session:
         mark: str,
         run_id: str = "",
         effects: Effects | None = None,
+        caught_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.recovering = True
         self.seq = 0
@@ -66,6 +69,7 @@ class Session:
         self._tape = tape
         self._mark = mark
         self._run_id = run_id
+        self._caught_up = caught_up
         self._effects = effects
         self._silent_until = (-1, -1)
         self._behind: int | None = None
@@ -135,6 +139,7 @@ class Session:
     async def _maybe_caught_up(self) -> None:
         if self.recovering and self._behind is not None and self._handled >= self._behind:
             self.recovering = False
+            self._caught_up()
             for effect in self._core.pending():
                 self._run(effect)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -45,14 +45,14 @@ class Source(Protocol):
 class SourceSession:
     """Publishes a source in lockstep with the rest of the system, at the speed of `run`."""
 
-    def __init__(self, source: Source, tape: Tape, run: Run, mark: str) -> None:
-        self.ended = False
+    def __init__(self, source: Source, tape: Tape, run: Run, mark: str, caught_up: Callable[[], None]) -> None:
         self.seq = 0
         self.recovering = True
         self._source = source
         self._tape = tape
         self._mark = mark
         self._run_id = run.id
+        self._caught_up = caught_up
         self._interval, self._wall_per_ns = pace(run.speed)
         self._closed_step = 0
         self._step_closed = asyncio.Event()
@@ -75,8 +75,7 @@ class SourceSession:
                 await self._store(number)
                 snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
         await self._tape.flush()
-        self.recovering = False
-        self.ended = True
+        self._has_caught_up()
 
     async def _follow_risk_steps(self) -> None:
         filters = [pattern(message) for message in INPUTS[SERVICE]]
@@ -95,7 +94,7 @@ class SourceSession:
                 if ordinal % 256 == 0:
                     await asyncio.sleep(0)  # catching up must not starve the heartbeat
                 continue
-            self.recovering = False
+            self._has_caught_up()
             if isinstance(message, MarketSlice):
                 await self._wait_for(message.step - 1)
                 await self._keep_pace(message.ts_event)
@@ -104,6 +103,11 @@ class SourceSession:
             self.seq = ordinal
             await self._tape.append(subject(message), sealed)
             metrics.MESSAGES_OUT.labels(message.TYPE).inc()
+
+    def _has_caught_up(self) -> None:
+        if self.recovering:
+            self.recovering = False
+            self._caught_up()
 
     async def _wait_for(self, step: int) -> None:
         while self._closed_step < step:
