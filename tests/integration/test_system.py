@@ -76,6 +76,23 @@ def test_killing_each_service_in_turn_twenty_times_changes_no_order_and_no_fill(
     assert result["digest"] == expected["digest"]
 
 
+@pytest.mark.req("PLT-02", "PLT-03", "PLT-04")
+@pytest.mark.timeout(240)
+def test_killing_the_servers_under_a_run_changes_no_order_and_no_fill(home: Path, expected: dict[str, object]) -> None:
+    victims = ("nats", "redis", "postgres", "nats", "postgres")
+    with System(home, *SPAN, "--speed", "15", "--until-end") as system:
+        until(lambda: len(system.said(RiskStep)) > 5, "the run is under way")
+        for victim in victims:
+            assert system.running, "the run was over too soon"
+            before = system.pid(victim)
+            system.kill(victim)
+            until(lambda: system.pid(victim) not in (None, before), f"{victim} is started again")  # noqa: B023
+            time.sleep(2)
+        result = system.result(timeout_s=120)
+    assert result["restarts"] >= len(victims)
+    assert result["digest"] == expected["digest"]
+
+
 @pytest.mark.req("RSK-09", "RSK-01")
 @pytest.mark.timeout(180)
 def test_a_halt_stops_all_new_orders_at_once_and_survives_a_restart_of_everything(home: Path) -> None:

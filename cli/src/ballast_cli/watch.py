@@ -89,7 +89,7 @@ class View:
             table.add_row(
                 name, f"{px:.5g}" if px < 1 else f"{px:,.5f}", Text(arrow, style), held, self._regime.get(name, "")
             )
-        events = Text("\n").join(self._events)
+        events = Text("\n").join(reversed(self._events))  # the newest on top
         return Group(self._headline(), table, Panel(events, title="orders and why", title_align="left", height=12))
 
     def _headline(self) -> Text:

@@ -21,6 +21,7 @@ from execution.settings import Settings
 
 UNRECORDED: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _WATCH_EVERY_S: Final = 0.25
+_RETRY_AFTER_S: Final = 0.1
 _INSERT: Final = """
     INSERT INTO order_intents (client_order_id, ts_event, intent) VALUES ($1, $2, $3)
     ON CONFLICT (client_order_id) DO UPDATE SET ts_event = excluded.ts_event, intent = excluded.intent
@@ -65,7 +66,7 @@ class ExecutionShell(Shell):
         try:
             intent = msgspec.json.encode(effect.order).decode()
             async with asyncio.timeout(self._settings.intent_timeout_s):
-                await self._journal.write(order_id, effect.ts_event, intent)
+                await self._journal.write_patiently(order_id, effect.ts_event, intent)
         except UNRECORDED as error:
             await self._journal.close()
             return _failed(effect, DenyCode.INTENT_NOT_RECORDED, f"PostgreSQL: {error or type(error).__name__}")
@@ -118,6 +119,17 @@ class Journal:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_waiting())
         await entry.committed
+
+    async def write_patiently(self, client_order_id: str, ts_event: int, intent: str) -> None:
+        """As `write`, again and again while PostgreSQL is away; the caller sets the limit."""
+        while True:
+            try:
+                await self.write(client_order_id, ts_event, intent)
+            except UNRECORDED:
+                await self.close()
+                await asyncio.sleep(_RETRY_AFTER_S)
+            else:
+                return
 
     async def close(self) -> None:
         """Drops the connection; the next write opens another."""
