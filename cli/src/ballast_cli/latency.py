@@ -17,7 +17,7 @@ import numpy as np
 
 from ballast_cli.configuration import effective
 from ballast_cli.live import up
-from ballast_cli.relay import drive
+from ballast_cli.relay import Load, drive
 from common.contracts import ALL, pattern
 from common.messages.base import Envelope
 from common.runtime.codec import decode_envelope
@@ -69,16 +69,22 @@ session = "always"
 
 
 async def latency(steps: int) -> dict[str, Any]:
-    """Milliseconds, p50, p99 and p99.9, of system and relay, and the ratio of the two."""
+    """Milliseconds, p50, p99 and p99.9, of system and relay, and the ratio of the two; and of a relay whose messages are
+    heard by as many processes as the system's are, which is what the architecture costs on this machine without any work.
+    """
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder:
         root = Path(folder)
         system, sizes = await _system(root, steps)
-        relay = await _relay(root / "relay", sizes, len(system))
+        load = Load(sizes, len(system), 1 / float(_SPEED), crowd=False)
+        relay = await _relay(root / "relay", load)
+        crowd = await _relay(root / "crowd", load._replace(crowd=True))
     return {
         "samples": len(system),
         "tick_to_order_ms": _quantiles(system),
         "bare_relay_ms": _quantiles(relay),
+        "crowded_relay_ms": _quantiles(crowd),
         "ratio_p50": round(float(np.median(system) / np.median(relay)), 2),
+        "ratio_p50_crowded": round(float(np.median(system) / np.median(crowd)), 2),
         "bytes_per_hop": sizes,
     }
 
@@ -138,11 +144,11 @@ def _sizes(envelopes: list[tuple[Envelope, int]]) -> list[int]:
     return [round(float(np.mean([size for said, size in envelopes if said.type.startswith(kind)]))) for kind in kinds]
 
 
-async def _relay(home: Path, sizes: list[int], count: int) -> list[float]:
+async def _relay(home: Path, load: Load) -> list[float]:
     """The same number of hops, each its own process that does nothing but hand on."""
     with EmbeddedServers(home) as endpoints:
         await provision_at(endpoints.nats_url, endpoints.nats_password(ADMIN))
-        return await drive(endpoints, home, sizes, count, 1 / float(_SPEED))
+        return await drive(endpoints, home, load)
 
 
 def _quantiles(times: list[float]) -> dict[str, float]:

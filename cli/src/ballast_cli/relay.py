@@ -1,6 +1,6 @@
 """The floor for latency: five processes that do nothing but hand a message on over the same kind of stream.
 
-`python -m ballast_cli.relay HOP HOME` is one of them: bare nats-py, an ordered consumer, a publish, no decoding.
+`python -m ballast_cli.relay JOB HOME SIZE CROWD` is one of them: bare nats-py, an ordered consumer, a publish, no decoding.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -38,61 +39,99 @@ HOPS: Final = (
     Hop("risk_guardian", "portfolio.step.v1.fx", "order.approved.v1.paper.book"),
     Hop("execution", "order.approved.v1.paper.book", "order.submitted.v1.paper.book"),
 )
+_OBSERVERS: Final = ("recorder", "gateway")
 _STAMP_BYTES: Final = 20
 _READY: Final = b"ready\n"
 
 
-async def drive(endpoints: Endpoints, home: Path, sizes: list[int], count: int, interval_s: float) -> list[float]:
-    """Sends `count` messages through the hops, one every `interval_s`; milliseconds from publish to the last hop's publish.
-    `sizes` are the bytes that travel on each hop.
+class Load(NamedTuple):
+    """`messages` of them, one every `interval_s`, `sizes` bytes on each hop. In a `crowd` every message is heard by as many
+    processes as in the system: the slice by every hop, all of them by a recorder, a gateway and an operator.
     """
-    argv = [sys.executable, "-m", "ballast_cli.relay"]
-    processes = [
-        subprocess.Popen([*argv, str(number), str(home), str(size)], stdout=subprocess.PIPE)  # noqa: ASYNC220, S603 (set-up; our own module)
-        for number, size in enumerate([*sizes[1:], sizes[-1]])
-    ]
+
+    sizes: list[int]
+    messages: int
+    interval_s: float
+    crowd: bool
+
+
+async def drive(endpoints: Endpoints, home: Path, load: Load) -> list[float]:
+    """Sends the messages through the hops; milliseconds from publish to the last hop's publish."""
+    jobs = [(str(number), size) for number, size in enumerate([*load.sizes[1:], load.sizes[-1]])]
+    if load.crowd:
+        jobs += [(user, 0) for user in _OBSERVERS]
+    processes = [_start(job, home, size, crowd=load.crowd) for job, size in jobs]
     try:
         for process in processes:
             assert process.stdout is not None
             await asyncio.to_thread(process.stdout.readline)
-        return await _measure(endpoints, sizes[0], count, interval_s)
+        return await _measure(endpoints, load)
     finally:
         for process in processes:
             process.terminate()
             process.wait()
 
 
-async def _measure(endpoints: Endpoints, size: int, count: int, interval_s: float) -> list[float]:
+def _start(job: str, home: Path, size: int, *, crowd: bool) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-m", "ballast_cli.relay", job, str(home), str(size), str(int(crowd))]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
+
+
+async def _measure(endpoints: Endpoints, load: Load) -> list[float]:
     sender, ear = await _login(endpoints, "market_data"), await _login(endpoints, "operator")
     arrived: asyncio.Queue[int] = asyncio.Queue()
 
     async def receive(message: Msg) -> None:
         arrived.put_nowait(int(message.data[:_STAMP_BYTES]))
 
-    await ear.jetstream().subscribe(HOPS[-1].says, stream=STREAM, cb=receive, ordered_consumer=True)
+    await _hear(ear, HOPS[-1].says, receive)
+    if load.crowd:
+        for hop in HOPS:
+            await _hear(ear, hop.hears, _ignore)
     times = []
-    for _ in range(count + count // 10):
+    for _ in range(load.messages + load.messages // 10):
         started = time.time_ns()
-        await sender.publish(HOPS[0].hears, b"0" * size)
+        await sender.publish(HOPS[0].hears, b"0" * load.sizes[0])
         times.append((await asyncio.wait_for(arrived.get(), 30) - started) / 1e6)
-        await asyncio.sleep(max(0.0, interval_s - (time.time_ns() - started) / 1e9))
+        await asyncio.sleep(max(0.0, load.interval_s - (time.time_ns() - started) / 1e9))
     await sender.close()
     await ear.close()
-    return times[count // 10 :]
+    return times[load.messages // 10 :]
 
 
-async def _hop(hop: Hop, endpoints: Endpoints, size: int) -> None:
+async def _hop(hop: Hop, endpoints: Endpoints, size: int, *, crowd: bool) -> None:
     client = await _login(endpoints, hop.user)
     padding = b"0" * max(0, size - _STAMP_BYTES)
 
     async def relay(message: Msg) -> None:
         await client.publish(hop.says, b"%0*d" % (_STAMP_BYTES, time.time_ns()) + padding)
 
-    await client.jetstream().subscribe(hop.hears, stream=STREAM, cb=relay, ordered_consumer=True)
-    sys.stdout.buffer.write(_READY)
-    sys.stdout.flush()
+    await _hear(client, hop.hears, relay)
+    if crowd and hop is not HOPS[0]:
+        await _hear(client, HOPS[0].hears, _ignore)
+    await _until_stopped(client)
+
+
+async def _observe(user: str, endpoints: Endpoints) -> None:
+    client = await _login(endpoints, user)
+    for subject in (HOPS[0].hears, *(hop.says for hop in HOPS)):
+        await _hear(client, subject, _ignore)
+    await _until_stopped(client)
+
+
+async def _hear(client: Client, subject: str, listener: Callable[[Msg], Awaitable[None]]) -> None:
+    await client.jetstream().subscribe(subject, stream=STREAM, cb=listener, ordered_consumer=True)
+
+
+async def _ignore(message: Msg) -> None:
+    return
+
+
+async def _until_stopped(client: Client) -> None:
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.flush()
     await over.wait()
     with contextlib.suppress(Exception):
         await client.close()
@@ -108,5 +147,9 @@ async def _login(endpoints: Endpoints, user: str) -> Client:
 
 
 if __name__ == "__main__":
-    number, home, size = sys.argv[1:]
-    uvloop.run(_hop(HOPS[int(number)], Endpoints.load(Path(home)), int(size)))
+    job, home, size, crowd = sys.argv[1:]
+    found = Endpoints.load(Path(home))
+    if job in _OBSERVERS:
+        uvloop.run(_observe(job, found))
+    else:
+        uvloop.run(_hop(HOPS[int(job)], found, int(size), crowd=crowd == "1"))
