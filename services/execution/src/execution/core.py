@@ -36,7 +36,7 @@ from execution.state import LiveOrder, State
 from execution.transitions import WORKING, advance
 
 GUARDIAN: Final = "risk_guardian"
-CLOSED_IDS_KEPT: Final = 100_000
+CLOSED_IDS_KEPT: Final = 20_000  # each snapshot holds them
 
 
 class RecordIntent(Effect, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ from risk_guardian.settings import Settings
 from risk_guardian.state import State, Working
 
 NAME: Final = "risk_guardian"
-SEEN_IDS_KEPT: Final = 100_000
+SEEN_IDS_KEPT: Final = 20_000  # each snapshot holds them
 
 
 class RiskGuardian:
