@@ -39,6 +39,14 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return ballast(tmp_path_factory.mktemp("backtest"), "backtest", *SPAN)
 
 
+@pytest.fixture
+def patient(home: Path) -> str:
+    """How long execution trusts silence is not what the kill tests are about, and a busy machine restarts slowly."""
+    path = home / "patient.toml"
+    path.write_text("[execution]\nguardian_timeout_s = 30\nintent_timeout_s = 30\ncancel_after_silence_s = 120\n")
+    return str(path)
+
+
 @pytest.mark.req("PLT-01", "PLT-04", "PLT-09", "RES-01")
 @pytest.mark.timeout(180)
 def test_a_live_run_has_the_digest_of_the_backtest_and_replays_identically(
@@ -56,10 +64,10 @@ def test_a_live_run_has_the_digest_of_the_backtest_and_replays_identically(
 @pytest.mark.req("PLT-01", "PLT-02", "EXE-01")
 @pytest.mark.timeout(400)
 def test_killing_each_service_in_turn_twenty_times_changes_no_order_and_no_fill(
-    home: Path, expected: dict[str, object]
+    home: Path, patient: str, expected: dict[str, object]
 ) -> None:
     victims = itertools.islice(itertools.cycle(KILLED), KILLS)
-    with System(home, *SPAN, "--speed", "12", "--until-end") as system:
+    with System(home, *SPAN, "--config", patient, "--speed", "12", "--until-end") as system:
         until(lambda: len(system.said(RiskStep)) > 5, "the run is under way")
         kills = 0
         for victim in victims:
@@ -78,9 +86,11 @@ def test_killing_each_service_in_turn_twenty_times_changes_no_order_and_no_fill(
 
 @pytest.mark.req("PLT-02", "PLT-03", "PLT-04")
 @pytest.mark.timeout(240)
-def test_killing_the_servers_under_a_run_changes_no_order_and_no_fill(home: Path, expected: dict[str, object]) -> None:
+def test_killing_the_servers_under_a_run_changes_no_order_and_no_fill(
+    home: Path, patient: str, expected: dict[str, object]
+) -> None:
     victims = ("nats", "redis", "postgres", "nats", "postgres")
-    with System(home, *SPAN, "--speed", "15", "--until-end") as system:
+    with System(home, *SPAN, "--config", patient, "--speed", "15", "--until-end") as system:
         until(lambda: len(system.said(RiskStep)) > 5, "the run is under way")
         for victim in victims:
             assert system.running, "the run was over too soon"
