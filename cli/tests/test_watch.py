@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
+from ballast_cli.explain import in_words
 from ballast_cli.watch import EVENTS_SHOWN, View
 from common.messages import MESSAGES
 from common.messages.market_data import Bar, MarketSlice
@@ -104,3 +105,14 @@ def test_only_the_latest_events_stay() -> None:
 
     assert "drill 04" not in text
     assert all(f"drill {number:02}" in text for number in range(5, EVENTS_SHOWN + 5))
+
+
+@pytest.mark.req("PLT-10")
+def test_the_chain_of_an_order_is_a_line_per_link_even_where_two_were_said_at_once() -> None:
+    link = {"seq": 3, "ts_event": 1_483_452_900_000_000_000, "stage": "signal", "what": "A wants LONG", "rule": "above"}
+    order = {"client_order_id": "fx-1", "state": "FILLED", "cum_qty": "5", "qty": "5"}
+    assert in_words({"order": order, "chain": [link, {**link, "what": "B wants FLAT", "rule": "below"}]}) == [
+        "2017-01-03T14:15  signal    A wants LONG  [above]",
+        "2017-01-03T14:15  signal    B wants FLAT  [below]",
+        "fx-1: FILLED, 5 of 5 filled",
+    ]

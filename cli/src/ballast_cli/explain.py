@@ -8,6 +8,7 @@ from typing import Any, Final
 import httpx
 
 from common.errors import BallastError, TapeError
+from common.model.time import iso
 from common.runtime.environment import read_secret
 from common.runtime.supervisor import Status
 
@@ -31,3 +32,12 @@ def explain(home: Path, client_order_id: str) -> dict[str, Any]:
     if not answer.is_success:
         raise BallastError(f"{client_order_id}: {found.get('detail') or found.get('title') or answer.status_code}")
     return found
+
+
+def in_words(found: dict[str, Any]) -> list[str]:
+    """The chain for people: a line per link, in the order in which things were said."""
+    order, links = found["order"], found["chain"]
+    return [
+        *(f"{iso(link['ts_event'])[:16]}  {link['stage']:<8}  {link['what']}  [{link['rule']}]" for link in links),
+        f"{order['client_order_id']}: {order['state']}, {order['cum_qty']} of {order['qty']} filled",
+    ]

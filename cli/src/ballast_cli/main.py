@@ -130,8 +130,14 @@ def resume(reason: Reason, as_json: Json = False) -> None:
 def explain(order_id: Annotated[str, typer.Argument(help="client order id")], as_json: Json = False) -> None:
     """Why an order came to be: tick, regime, signal, target, risk decision, order, fills."""
     from ballast_cli.explain import explain as look
+    from ballast_cli.explain import in_words
 
-    output.answer(look(home(), order_id), as_json)
+    found = look(home(), order_id)
+    if as_json:
+        output.answer(found, as_json)
+        return
+    for line in in_words(found):
+        output.out.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
