@@ -14,6 +14,13 @@ from support.command import Ballast
 from ballast_cli import main as command
 from ballast_cli import output
 
+FAILING_STRATEGY = """from signals.api import Strategy, Tier, VolState
+def decide(ctx):
+    return 1 / 0
+strategy = Strategy(
+    id="bad", tier=Tier.CORE, params={s: {} for s in VolState}, features=lambda p: {}, decide=decide, hold_bars=10
+)
+"""
 FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "an unknown section": ("[regmie]\nadx_period = 14", ("[regmie]", "unknown section", "regime")),
     "a section of the command line": ('[run]\nspeed = "5"', ("[run]", "unknown section")),
@@ -185,18 +192,31 @@ def test_a_long_answer_stays_on_its_line(ballast: Ballast) -> None:
 def test_a_bug_of_ours_is_reported_with_its_traceback_and_exit_code_70(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails() -> None:
-        raise ZeroDivisionError("planted")
+    def stumble() -> None:
+        try:
+            print(1 // 0)
+        except ZeroDivisionError:
+            command._bug()
 
-    monkeypatch.setattr(command, "app", fails)
     monkeypatch.setattr(sys, "argv", ["ballast", "status", "--json"])
     with pytest.raises(SystemExit) as end:
-        command.main()
+        stumble()
 
     said = capsys.readouterr()
     assert end.value.code == output.BUG
-    assert "ZeroDivisionError: planted" in said.err
+    assert "ZeroDivisionError: integer division" in said.err
     assert said.out == '{"error": "this is a bug; please report it with the lines above"}\n'
+
+
+@pytest.mark.req("SIG-01")
+def test_a_strategy_of_the_user_that_fails_is_one_line_with_its_file_and_line(ballast: Ballast, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bad.py").write_text(FAILING_STRATEGY)
+    (tmp_path / "mine.toml").write_text('[signals]\nstrategy_folder = "mine"\nstrategies = ["bad"]\n')
+    answer = ballast("backtest", "--config", "mine.toml", "--from", "2015-01-01", "--to", "2015-02-01", "--json")
+    assert answer.code == output.CONFIG
+    assert "bad.py:3: bad on" in answer.json["error"]
+    assert "ZeroDivisionError" in answer.json["error"]
 
 
 def test_the_installed_command_ends_with_the_same_codes(tmp_path: Path) -> None:

@@ -192,10 +192,12 @@ def test_features_bar_by_bar_are_the_bits_of_the_compiled_loop_over_arrays(walk:
 
 
 @pytest.mark.req("SIG-01")
-def test_a_strategy_that_fails_names_its_file(run: Any, walk: Any, scripted: Any) -> None:
-    with pytest.raises(RuntimeError, match=r"test_signals\.py: scripted on EUR-USD\.SIM 1d: ZeroDivisionError"):
+def test_a_strategy_that_fails_is_a_users_error_that_names_its_file_and_line(
+    run: Any, walk: Any, scripted: Any
+) -> None:
+    with pytest.raises(ConfigError, match=r"test_signals\.py:\d+: scripted on EUR-USD\.SIM 1d: ZeroDivisionError"):
         run(walk(3), strategies=[scripted(decide=lambda ctx: 1 / 0)])
-    with pytest.raises(RuntimeError, match="decide returned 'LONG': expected an Opinion or None"):
+    with pytest.raises(ConfigError, match="decide returned 'LONG': expected an Opinion or None"):
         run(walk(3), strategies=[scripted(decide=lambda ctx: "LONG")])
 
 

@@ -17,6 +17,7 @@ from common.model.enums import VolState
 from common.quant.kernel import Floats
 from common.quant.rows import high_low_close, row_numbers, with_rows
 from signals.api import Context, Opinion, Strategy, checked
+from signals.blame import place
 from signals.features import advance
 from signals.plan import Variant, make_plan
 from signals.settings import Settings
@@ -55,7 +56,7 @@ class Signals:
         )
 
     def handle(self, message: Message) -> Sequence[Message | Effect]:
-        """Raises ConfigError when the state was saved with other strategies, RuntimeError when a strategy fails."""
+        """Raises ConfigError when the state was saved with other strategies, or a strategy fails: it names the line of its file."""
         state = self.state
         match message:
             case MarketSlice():
@@ -184,4 +185,4 @@ def _ask(strategy: Strategy, context: Context) -> Opinion | None:
         return checked(strategy.decide(context))
     except Exception as error:
         where = f"{strategy.id} on {context.bar.instrument_id} {context.bar.timeframe}"
-        raise RuntimeError(f"{strategy.file}: {where}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{place(error, strategy.file)}: {where}: {type(error).__name__}: {error}") from error

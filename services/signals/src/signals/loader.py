@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from common.errors import ConfigError
 from common.model.enums import Tier
 from signals.api import Strategy
+from signals.blame import place
 from signals.settings import Settings
 
 SHIPPED: Final = Path(__file__).parent / "strategies"
@@ -53,7 +53,7 @@ def load_file(path: Path) -> Strategy:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise ConfigError(f"{path}:{_line(error, path)}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{place(error, str(path))}: {type(error).__name__}: {error}") from error
     strategy = getattr(module, "strategy", None)
     if not isinstance(strategy, Strategy):
         raise ConfigError(f"{path}: strategy = {strategy!r}: expected `strategy = Strategy(...)` at the top level")
@@ -65,11 +65,3 @@ def _files(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         raise ConfigError(f"signals.strategy_folder = {str(folder)!r}: expected a folder")
     return (path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
-
-
-def _line(error: Exception, path: Path) -> int | str:
-    """The line of `path` where the error arose, as deep as it goes there."""
-    if isinstance(error, SyntaxError) and error.filename == str(path) and error.lineno:
-        return error.lineno
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return lines[-1] if lines and lines[-1] else "?"
