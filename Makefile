@@ -16,6 +16,8 @@ KERNELS   := $(wildcard libs/common/src/common/quant/*.py services/*/src/*/kerne
 PROFILE ?= fx
 SPEED   ?= 20
 FROM    ?= 2007-01-01
+SEEDS   ?= 1000
+ORDERS  ?= 10000
 ARGS    ?=
 
 help: ## Show this list
@@ -36,6 +38,9 @@ test: setup ## All tests, those with real servers too (ARGS=-k...)
 	$(BIN)/pytest -n 2 -m "not integration" $(ARGS)
 	$(BIN)/pytest -m integration $(ARGS)
 
+simulate: setup ## The whole system from seeds, with faults at every step (SEEDS=1000)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
 check: setup ## Style, types, import rules, generated pages, lock, containers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,8 +52,15 @@ check: setup ## Style, types, import rules, generated pages, lock, containers
 	$(BIN)/python tools/containers.py
 	$(UV) lock --check
 
-bench: setup ## Tick to order through every service, next to a bare relay
+bench: setup ## Tick to order next to a bare relay; one decision of the guardian next to a bare VaR
 	$(BIN)/ballast bench latency $(ARGS)
+	$(BIN)/ballast bench risk $(ARGS)
+
+chaos: setup ## Kill, freeze, cut off and starve real processes, count what is lost (ARGS="--only stops --stops 100")
+	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(ARGS)
+
+power-loss: setup ## What is left of the tape when the power fails; needs root for a disk of its own
+	$(BIN)/python -m tests.chaos.power_loss $(ARGS)
 
 contracts: setup ## Write the schemas and examples of all messages to libs/common/contracts
 	$(BIN)/python tools/contracts.py
@@ -89,4 +101,4 @@ $(WARM): $(STAMP) $(KERNELS)
 	$(BIN)/python -m common.quant.warm
 	@touch $@
 
-.PHONY: help setup run up down test check bench contracts features configuration secrets format hooks clean
+.PHONY: help setup run up down test check bench chaos power-loss contracts features configuration secrets format hooks clean

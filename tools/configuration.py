@@ -53,26 +53,46 @@ def _section(name: str, kind: type[msgspec.Struct]) -> Iterator[str]:
     found = list(keys(kind))
     rows = [f"| `{key.name}` | {key.default} | {key.allowed} | {key.meaning} |\n" for key in found]
     yield "".join(("| key | default | allowed | meaning |\n|---|---|---|---|\n", *rows))
-    for field in _fields(kind):
-        if _item(field.type):
-            yield f"Default of `{field.encode_name}`:\n"
-            yield "```toml\n" + "\n".join(_tables(f"{name}.{field.encode_name}", _default(field))) + "```\n"
+    for key, tables in _lists(kind):
+        if tables:
+            yield f"Default of `{key}`:\n"
+            yield "```toml\n" + "\n".join(_tables(f"{name}.{key}", tables)) + "```\n"
 
 
-def keys(kind: type[msgspec.Struct], prefix: str = "", given: msgspec.Struct | None = None) -> Iterator[Key]:
-    """All keys below `kind`, nested ones with a dotted name, those of a list's tables after `[]`. Values of `given`
-    stand for the defaults.
+def keys(
+    kind: type[msgspec.Struct],
+    prefix: str = "",
+    given: msgspec.Struct | None = None,
+    shown: set[type[msgspec.Struct]] | None = None,
+) -> Iterator[Key]:
+    """All keys below `kind`, nested ones with a dotted name, those of a list's tables after `[]`, once for lists of the same
+    kind (`shown`). Values of `given` stand for the defaults.
     """
+    shown = set() if shown is None else shown
     for field in _fields(kind):
         name, inner = f"{prefix}{field.encode_name}", _bare(field.type)
         default = getattr(given, field.name) if given else _default(field)
         if isinstance(inner, inspect.StructType):
-            yield from keys(inner.cls, f"{name}.", default)
+            yield from keys(inner.cls, f"{name}.", default, shown)
             continue
         item = _item(inner)
         yield Key(name, "below" if item else _toml_code(default), _allowed(field.type), _meaning(field.type))
-        if item:
-            yield from keys(item.cls, f"{name}[].")
+        if item and item.cls not in shown:
+            shown.add(item.cls)
+            yield from keys(item.cls, f"{name}[].", None, shown)
+
+
+def _lists(
+    kind: type[msgspec.Struct], prefix: str = "", given: msgspec.Struct | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Every list of tables below `kind`, with its default."""
+    for field in _fields(kind):
+        name, inner = f"{prefix}{field.encode_name}", _bare(field.type)
+        default = getattr(given, field.name) if given else _default(field)
+        if isinstance(inner, inspect.StructType):
+            yield from _lists(inner.cls, f"{name}.", default)
+        elif _item(inner):
+            yield name, default
 
 
 def _fields(kind: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
@@ -115,6 +135,8 @@ def _allowed(kind: inspect.Type) -> str:
             return f"text like `{pattern}`" if pattern else "text"
         case inspect.EnumType(cls=cls):
             return ", ".join(_toml_code(value) for value in cls)
+        case inspect.LiteralType(values=values):
+            return ", ".join(_toml_code(value) for value in values)
         case inspect.UnionType(types=types):
             return ", or ".join(_allowed(one) for one in types if not isinstance(one, inspect.NoneType)) + ", or none"
         case inspect.DictType(key_type=key, value_type=value):

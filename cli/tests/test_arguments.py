@@ -35,8 +35,8 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "tiers of more than everything": ("[portfolio]\nallocation = {core = 0.9, growth = 0.9}", ("at most 1", "1.8")),
     "an amount that is none": ('[account]\nstarting_cash = "nan"', ("account", "finite amount > 0")),
     "a level that never lets go": (
-        "[risk_guardian]\ndrawdown_ladder = [{trigger = 0.1, release = 0.2}]",
-        ("risk_guardian.drawdown_ladder.0", "release below the trigger"),
+        "[risk_guardian.ladders]\ndrawdown = [{trigger = 0.1, release = 0.2}]",
+        ("risk_guardian.ladders.drawdown.0", "release below the trigger"),
     ),
     "a strategy that does not exist": ('[signals]\nstrategies = ["sma"]', ("signals.strategies", "'sma'", "sma_cross")),
     "a folder that does not exist": ('[signals]\nstrategy_folder = "mine"', ("signals.strategy_folder", "/mine'")),
@@ -208,15 +208,18 @@ def test_a_bug_of_ours_is_reported_with_its_traceback_and_exit_code_70(
     assert said.out == '{"error": "this is a bug; please report it with the lines above"}\n'
 
 
-@pytest.mark.req("SIG-01")
-def test_a_strategy_of_the_user_that_fails_is_one_line_with_its_file_and_line(ballast: Ballast, tmp_path: Path) -> None:
+@pytest.mark.req("SIG-01", "PLT-08")
+def test_a_strategy_of_the_user_that_fails_is_named_with_its_file_and_line_and_the_rest_is_run(
+    ballast: Ballast, tmp_path: Path
+) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "bad.py").write_text(FAILING_STRATEGY)
     (tmp_path / "mine.toml").write_text('[signals]\nstrategy_folder = "mine"\nstrategies = ["bad"]\n')
     answer = ballast("backtest", "--config", "mine.toml", "--from", "2015-01-01", "--to", "2015-02-01", "--json")
-    assert answer.code == output.CONFIG
-    assert "bad.py:3: bad on" in answer.json["error"]
-    assert "ZeroDivisionError" in answer.json["error"]
+    assert answer.code == output.FAILED
+    assert "bad.py:3" in answer.json["features_off"]["signals strategy:bad"]
+    assert "ZeroDivisionError" in answer.json["features_off"]["signals strategy:bad"]
+    assert answer.json["steps"] > 0
 
 
 def test_the_installed_command_ends_with_the_same_codes(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_risk_grows_from_style_to_style(tmp_path: Path) -> None:
     for key in ("portfolio.risk_per_trade", "portfolio.max_total_risk", "risk_guardian.limits.max_gross_exposure"):
         low, middle, high = (value_of(config, key) for config in configs)
         assert low < middle < high, key
-    first_triggers = [config["risk_guardian"]["drawdown_ladder"][0]["trigger"] for config in configs]
+    first_triggers = [config["risk_guardian"]["ladders"]["drawdown"][0]["trigger"] for config in configs]
     assert first_triggers == sorted(set(first_triggers))
 
 
@@ -98,6 +98,6 @@ def leaves(table: dict[str, Any], prefix: str = "") -> list[str]:
     """Dotted names of all keys. Tables that are one value (by symbol, by tier) count as one key."""
     found = []
     for key, value in table.items():
-        nested = isinstance(value, dict) and key not in {"allocation", "half_spreads"}
+        nested = isinstance(value, dict) and key not in {"allocation", "half_spreads", "sectors", "strategy_types"}
         found += leaves(value, f"{prefix}{key}.") if nested else [f"{prefix}{key}"]
     return found

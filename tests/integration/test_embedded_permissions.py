@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, StreamConfig
 
-from common.contracts import ROUTES, own_pattern, publishes
+from common.contracts import LEASED, ROUTES, own_pattern, publishes
 from common.runtime import nats_config, subjects
 from common.runtime.embedded import Endpoints
 from common.runtime.nats_config import ADMIN, SERVICES
@@ -98,11 +98,12 @@ async def test_a_service_says_its_own_messages_and_no_others(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_has_one_heartbeat_one_snapshot_and_its_own_dead_letters(
+async def test_a_service_has_one_heartbeat_one_snapshot_its_own_dead_letters_and_its_own_lease(
     servers: Endpoints, service: str
 ) -> None:
     def kept_by(name: str) -> set[str]:
-        return {subjects.heartbeat(name), subjects.dead_letter(name), f"{SNAPSHOT}.{name}"}
+        leases = {subjects.lease(name)} if name in LEASED else set()
+        return {subjects.heartbeat(name), subjects.dead_letter(name), f"{SNAPSHOT}.{name}"} | leases
 
     everything = {subject for name in SERVICES for subject in kept_by(name)}
     async with connected(servers, service) as user:

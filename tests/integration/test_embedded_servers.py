@@ -190,12 +190,12 @@ def test_below_a_private_directory_the_database_lies_elsewhere_and_the_home_link
     subprocess.run(["rm", "-r", outside], check=True)
 
 
-def test_a_server_too_old_for_filter_subjects_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_too_old_for_atomic_batches_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = home / "nats-server"
     old.write_text("#!/bin/sh\necho nats-server: v2.9.25\n")
     old.chmod(0o755)
     monkeypatch.setattr(binaries, "nats_server", lambda: old)
-    with pytest.raises(ConfigError, match=r"v2\.9\.25; expected nats-server 2\.10 or newer"):
+    with pytest.raises(ConfigError, match=r"v2\.9\.25; expected nats-server 2\.12 or newer"):
         EmbeddedServers(home).start()
 
 

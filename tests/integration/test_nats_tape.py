@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from support.nats_cluster import NatsCluster
 
 from common.errors import TapeError
 from common.runtime.embedded import EmbeddedServers
@@ -24,13 +26,28 @@ class _AsWhoMay:
 
     def __init__(self, tapes: dict[str, NatsTape]) -> None:
         self._tapes = tapes
-        self.broken = tapes["operator"].broken
+        self.broken = asyncio.get_running_loop().create_future()
+        for tape in tapes.values():
+            tape.broken.add_done_callback(self._on_broken)
+
+    def _on_broken(self, broken: asyncio.Future[Exception]) -> None:
+        if not self.broken.done():
+            self.broken.set_result(broken.result())
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._tapes["operator"], name)
 
     async def append(self, subject, envelope):  # type: ignore[no-untyped-def]
         return await self._tapes[SPEAKERS[subject.split(".")[0]]].append(subject, envelope)
+
+    async def claim(self, *arguments) -> None:  # type: ignore[no-untyped-def]
+        await self._tapes["execution"].claim(*arguments)
+
+    async def lease_of(self, service: str) -> object:
+        return await self._tapes[service].lease_of(service)
+
+    async def hold_lease(self, service: str, name: str, revision: int) -> int | None:
+        return await self._tapes[service].hold_lease(service, name, revision)
 
     async def flush(self) -> None:
         for tape in self._tapes.values():
@@ -51,21 +68,41 @@ def login(endpoints: Endpoints, user: str) -> Login:
     return Login(endpoints.nats_url, user, endpoints.nats_password(user))
 
 
+async def connections(log_in: Callable[[str], Login]) -> AsyncIterator[Connect]:
+    """To an empty tape."""
+    admin = log_in(ADMIN)
+    await begin_new_tape_at(admin.url, admin.password)
+    opened: list[_AsWhoMay] = []
+
+    async def open_one() -> _AsWhoMay:
+        users = {*SPEAKERS.values(), "operator"}
+        tape = _AsWhoMay({user: await NatsTape.connect(log_in(user)) for user in sorted(users)})
+        opened.append(tape)
+        return tape
+
+    yield open_one  # type: ignore[misc]
+    for tape in opened:
+        await tape.close()
+
+
 class TestNatsTape(TapeConformance):
     @pytest.fixture
     async def connect(self, servers: Endpoints) -> AsyncIterator[Connect]:
-        await begin_new_tape_at(servers.nats_url, servers.nats_password(ADMIN))
-        opened: list[_AsWhoMay] = []
+        async for connect in connections(partial(login, servers)):
+            yield connect
 
-        async def open_one() -> _AsWhoMay:
-            users = {*SPEAKERS.values(), "operator"}
-            tape = _AsWhoMay({user: await NatsTape.connect(login(servers, user)) for user in sorted(users)})
-            opened.append(tape)
-            return tape
 
-        yield open_one  # type: ignore[misc]
-        for tape in opened:
-            await tape.close()
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
+    with NatsCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+class TestReplicatedTape(TapeConformance):
+    @pytest.fixture
+    async def connect(self, cluster: NatsCluster) -> AsyncIterator[Connect]:
+        async for connect in connections(cluster.login):
+            yield connect
 
 
 @pytest.mark.req("PLT-02")

@@ -117,6 +117,26 @@ async def test_an_unknown_service_is_refused_before_anything_stays_behind(home: 
     assert Status.load(home) is None
 
 
+@pytest.mark.req("PLT-12")
+async def test_a_second_instance_of_a_leased_service_is_told_which_it_is(home: Path) -> None:
+    tells = "import os; print(*(os.environ['BALLAST_' + x] for x in ('SERVICE', 'INSTANCE', 'NATS_USER')), flush=True)"
+    names = ["execution", "execution-2"]
+    specs = [service(name, f"{tells}; {SLEEPS}") for name in names]
+    logs = [home / f"logs/{name}.log" for name in names]
+    async with Supervisor(home, specs, config(home)) as supervisor:
+        await eventually(lambda: all(log.exists() and log.read_text().endswith("\n") for log in logs))
+        processes = supervisor.status.processes
+        assert processes["execution"].http_port != processes["execution-2"].http_port
+    assert [log.read_text() for log in logs] == ["execution 1 execution\n", "execution 2 execution\n"]
+
+
+@pytest.mark.req("PLT-12")
+async def test_a_service_without_a_lease_has_no_second_instance(home: Path) -> None:
+    with pytest.raises(ConfigError, match="regime-2: only risk_guardian and execution can have a standby"):
+        await Supervisor(home, [service("regime-2")], config(home)).run()
+    assert Status.load(home) is None
+
+
 async def test_the_servers_are_still_there_while_services_stop(home: Path) -> None:
     code = (
         "import os, signal, socket, sys, time\n"

@@ -34,6 +34,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "gateway": Gateway,
 }
 _FROM_FILES: Final = tuple(name for name in SECTIONS if name != "run")  # `run` is what the command line says
+_FOLDERS: Final = (("signals", "strategy_folder"), ("risk_guardian", "scenarios_dir"))  # relative to the user's file
 _NAMED_DATA: Final = ("builtin", "builtin-h1")
 
 
@@ -62,8 +63,9 @@ def effective(
     if start and end and config["run"]["start_ns"] >= config["run"]["end_ns"]:
         raise ConfigError(f"--from {start} --to {end}: expected a start before the end")
     plain = {name: msgspec.to_builtins(section(config, name, kind)) for name, kind in SECTIONS.items()}
-    if override and (folder := plain["signals"]["strategy_folder"]):
-        plain["signals"]["strategy_folder"] = str((override.parent / folder).resolve())
+    for name, key in _FOLDERS:
+        if override and (folder := plain[name][key]):
+            plain[name][key] = str((override.parent / folder).resolve())
     return plain
 
 

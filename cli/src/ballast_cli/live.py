@@ -18,7 +18,7 @@ from rich.live import Live
 
 from ballast_cli.output import err, out
 from ballast_cli.watch import View
-from common.contracts import ALL, pattern
+from common.contracts import ALL, LEASED, pattern
 from common.errors import BallastError, TapeError
 from common.messages.base import Message
 from common.messages.control import RunStarted
@@ -69,11 +69,17 @@ class Reader:
         self._see(decode(decode_envelope(record.payload)))
 
 
-async def up(home: Path, config: Mapping[str, Any], *, until_end: bool, fresh: bool, quiet: bool) -> dict[str, Any]:
-    """Runs until asked to stop, or with `until_end` until the data is over; returns the run's summary."""
+async def up(
+    home: Path, config: Mapping[str, Any], *, until_end: bool, fresh: bool, quiet: bool, standby: bool = False
+) -> dict[str, Any]:
+    """Runs until asked to stop, or with `until_end` until the data is over; returns the run's summary. With `standby` a second
+    instance of every service that has a lease waits to take over.
+    """
     started, summary = time.perf_counter(), Summary()
     path = home / "config.json"
     specs = [ProcessSpec(name=name, argv=(sys.executable, "-m", name)) for name in SERVICES]
+    if standby:
+        specs += [ProcessSpec(name=f"{name}-2", argv=(sys.executable, "-m", name)) for name in LEASED]
 
     async def before_services(endpoints: Endpoints) -> None:
         run_id = await _run_to_go_on_with(endpoints, config, fresh=fresh or until_end)

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from ballast_cli import output
+from ballast_cli.arguments import Json, OrderId, Reason, confirmed, home
+from ballast_cli.by_hand import by_hand
 from common.errors import BallastError, ConfigError, DataError, TapeError
 
 app = typer.Typer(
@@ -26,29 +27,15 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the effective configuration.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure.", no_args_is_help=True)
+app.add_typer(by_hand)
 app.add_typer(config_app, name="config")
 app.add_typer(bench_app, name="bench")
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of text")]
 Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
 Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
 Data = Annotated[str, typer.Option(help="builtin, builtin-h1, synthetic:NAME or a directory of price files")]
 Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
 End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
-
-
-def _not_empty(reason: str) -> str:
-    if not reason.strip():
-        raise typer.BadParameter("empty; expected why, for the audit log")
-    return reason
-
-
-Reason = Annotated[str, typer.Option(callback=_not_empty, help="why; goes to the audit log")]
-
-
-def home() -> Path:
-    """Where state lives: `BALLAST_HOME`, by default `.ballast` here."""
-    return Path(os.environ.get("BALLAST_HOME") or ".ballast").resolve()
 
 
 @app.command()
@@ -61,6 +48,7 @@ def up(
     speed: Annotated[str, typer.Option(help="max, 5 (slices a second) or 60x (real time)")] = "max",
     until_end: Annotated[bool, typer.Option("--until-end", help="begin anew, stop when the data is over")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="begin anew, whatever was running in this home")] = False,
+    standby: Annotated[bool, typer.Option("--standby", help="second guardian and execution that take over")] = False,
     as_json: Json = False,
 ) -> None:
     """Start servers and services and trade on paper; Ctrl-C stops all of it."""
@@ -69,7 +57,7 @@ def up(
 
     settings = effective(profile, override=config, data=data, start=start, end=end, speed=speed)
     home().mkdir(parents=True, exist_ok=True)
-    result = asyncio.run(run(home(), settings, until_end=until_end, fresh=fresh, quiet=as_json))
+    result = asyncio.run(run(home(), settings, until_end=until_end, fresh=fresh, quiet=as_json, standby=standby))
     output.answer(result, as_json)
     if until_end and not result["complete"]:
         raise typer.Exit(output.FAILED)
@@ -115,7 +103,7 @@ def halt(
     """Emergency stop: no new orders, working orders canceled."""
     from ballast_cli.operator import halt as command
 
-    _confirmed(asyncio.run(command(home(), reason, flatten=flatten)), as_json)
+    confirmed(asyncio.run(command(home(), reason, flatten=flatten)), as_json)
 
 
 @app.command()
@@ -123,11 +111,23 @@ def resume(reason: Reason, as_json: Json = False) -> None:
     """Trade again after a halt."""
     from ballast_cli.operator import resume as command
 
-    _confirmed(asyncio.run(command(home(), reason)), as_json)
+    confirmed(asyncio.run(command(home(), reason)), as_json)
 
 
 @app.command()
-def explain(order_id: Annotated[str, typer.Argument(help="client order id")], as_json: Json = False) -> None:
+def stress(as_json: Json = False) -> None:
+    """What the book would lose in every stress scenario, by the running guardian."""
+    from ballast_cli.stress import in_words
+    from ballast_cli.stress import stress as ask
+
+    result = asyncio.run(ask(home()))
+    output.answer(result if as_json else in_words(result), as_json)
+    if not result["confirmed"]:
+        raise typer.Exit(output.UNAVAILABLE)
+
+
+@app.command()
+def explain(order_id: OrderId, as_json: Json = False) -> None:
     """Why an order came to be: tick, regime, signal, target, risk decision, order, fills."""
     from ballast_cli.explain import explain as look
     from ballast_cli.explain import in_words
@@ -158,7 +158,12 @@ def backtest(
 
     settings = effective(profile, override=config, data=data, start=start, end=end)
     show = not as_json and sys.stderr.isatty()
-    output.answer(run(settings, resume_after_days=resume_after, show_progress=show), as_json)
+    result = run(settings, resume_after_days=resume_after, show_progress=show)
+    output.answer(result, as_json)
+    if result["features_off"]:  # a result, but not of what was asked for
+        for name, reason in result["features_off"].items():
+            output.err.print(f"{name} is off: {reason}", markup=False, soft_wrap=True)
+        raise typer.Exit(output.FAILED)
 
 
 @app.command()
@@ -205,10 +210,48 @@ def bench_latency(
     output.answer(asyncio.run(latency(steps)), as_json)
 
 
-def _confirmed(result: dict[str, Any], as_json: bool) -> None:
+@bench_app.command("risk")
+def bench_risk(
+    steps: Annotated[int, typer.Option(min=100, max=6600, help="decisions to measure")] = 3000, as_json: Json = False
+) -> None:
+    """One decision of the guardian with 50 positions and every control on, next to the bare arithmetic of a VaR."""
+    from ballast_cli.risk_bench import risk
+
+    output.answer(risk(steps), as_json)
+
+
+@bench_app.command("resilience")
+def bench_resilience(
+    data: Annotated[Path, typer.Option(help="directory with the recorded episodes")],
+    write: Annotated[Path | None, typer.Option(help="also write the tables to this Markdown file")] = None,
+    as_json: Json = False,
+) -> None:
+    """Real stress episodes with the guardian and without it."""
+    from ballast_cli.resilience import in_markdown, resilience
+
+    result = resilience(data)
+    if write is not None:
+        write.write_text(in_markdown(result))
     output.answer(result, as_json)
-    if not result["confirmed"]:
-        raise typer.Exit(output.UNAVAILABLE)
+
+
+@bench_app.command("execution")
+def bench_execution(
+    data: Data,
+    profile: Profile = "crypto",
+    config: Override = None,
+    start: Start = None,
+    end: End = None,
+    orders: Annotated[int, typer.Option(min=1, help="of each size in each instrument")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="decides when they arrive, and their sides")] = 1,
+    as_json: Json = False,
+) -> None:
+    """What the execution algorithms save against market orders at once, through the paper venue."""
+    from ballast_cli.configuration import effective
+    from ballast_cli.execution_costs import execution
+
+    settings = effective(profile, override=config, data=data, start=start, end=end)
+    output.answer(execution(settings, orders=orders, seed=seed), as_json)
 
 
 def main() -> None:
@@ -233,6 +276,8 @@ def main() -> None:
 
 def _exit_code(error: BallastError) -> int:
     match error:
+        case output.WrongArgumentError():
+            return output.USAGE
         case TapeError():
             return output.UNAVAILABLE
         case ConfigError() | DataError():

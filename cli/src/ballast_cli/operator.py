@@ -15,6 +15,7 @@ from common.messages.risk import HaltTrading, ResumeTrading, TradingStateChanged
 from common.model.enums import TradingState
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
+from common.runtime.emergency import ask_to_stop
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
@@ -23,9 +24,19 @@ from common.runtime.tape import Record
 ANSWER_WITHIN_S: Final = 5.0
 
 
+class UnreachableError(TapeError):
+    """What was commanded is not known to be on the tape."""
+
+
 async def halt(home: Path, reason: str, *, flatten: bool) -> dict[str, Any]:
-    """Returns once the guardian has confirmed; `confirmed` is false when it stays silent (execution obeys all the same)."""
-    return await _command(home, TradingState.HALTED, reason, flatten=flatten)
+    """Returns once the guardian has confirmed; `confirmed` is false when it stays silent (execution obeys all the same). Where
+    NATS does not answer, the guardian is asked by a file in the home, which it carries out as soon as it can.
+    """
+    endpoints_of(home)
+    try:
+        return await _command(home, TradingState.HALTED, reason, flatten=flatten)
+    except UnreachableError as error:
+        return await _halt_by_file(home, reason, str(error), flatten=flatten)
 
 
 async def resume(home: Path, reason: str) -> dict[str, Any]:
@@ -43,7 +54,10 @@ def endpoints_of(home: Path) -> Endpoints:
 
 async def _command(home: Path, wanted: TradingState, reason: str, *, flatten: bool) -> dict[str, Any]:
     endpoints, author = endpoints_of(home), getpass.getuser()
-    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    try:
+        tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    except TapeError as error:
+        raise UnreachableError(str(error)) from error
     try:
         begun = await tape.last([pattern(RunStarted)])
         if begun is None:
@@ -58,12 +72,31 @@ async def _command(home: Path, wanted: TradingState, reason: str, *, flatten: bo
         )
         started = time.perf_counter()
         stored = await tape.append(subject(order), envelope("operator", order, f"{order.TYPE}:{now}", cause=None))
-        seq = await asyncio.wait_for(stored, ANSWER_WITHIN_S)
+        await asyncio.wait([stored], timeout=ANSWER_WITHIN_S)
+        if not stored.done() or stored.cancelled():
+            raise UnreachableError("NATS did not acknowledge the command: it may or may not be on the tape")
+        seq = stored.result()
         confirmed = await _confirmation(tape, seq, wanted)
     finally:
         await tape.close()
     took = round((time.perf_counter() - started) * 1000, 1)
     return {"state": wanted, "confirmed": confirmed, "seq": seq, "took_ms": took, "author": author}
+
+
+async def _halt_by_file(home: Path, reason: str, why: str, *, flatten: bool) -> dict[str, Any]:
+    author, started = getpass.getuser(), time.perf_counter()
+    path = ask_to_stop(home, f"{reason} (asked by {author})", flatten=flatten)
+    while path.exists() and time.perf_counter() - started < ANSWER_WITHIN_S:  # noqa: ASYNC110 (no event tells)
+        await asyncio.sleep(0.02)
+    waits = f"{path} waits for the guardian"
+    return {
+        "state": TradingState.HALTED,
+        "confirmed": not path.exists(),
+        "how": waits if path.exists() else "by a file, which the guardian has carried out",
+        "because": why,
+        "took_ms": round((time.perf_counter() - started) * 1000, 1),
+        "author": author,
+    }
 
 
 async def _confirmation(tape: NatsTape, seq: int, wanted: TradingState) -> bool:

@@ -9,12 +9,19 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from common.errors import BallastError
+
 OK: Final = 0
 FAILED: Final = 1  # the command ran, and the answer is no
 USAGE: Final = 2  # an argument is wrong
 UNAVAILABLE: Final = 69  # the system does not answer
 BUG: Final = 70
 CONFIG: Final = 78  # configuration or data is wrong
+
+
+class WrongArgumentError(BallastError):
+    """An argument that only the running system, or another argument, shows to be wrong."""
+
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

@@ -59,7 +59,8 @@ def _health(port: int | None) -> dict[str, Any]:
         return {}
     try:
         answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=_TIMEOUT_S).json()
-        return {"port": port, "ready": bool(answer["ready"]), "waits_for": answer.get("waits_for", {})}
+        role = {"role": answer["role"]} if "role" in answer else {}
+        return {"port": port, "ready": bool(answer["ready"]), "waits_for": answer.get("waits_for", {}), **role}
     except (httpx.HTTPError, ValueError, KeyError):
         return {"port": port, "ready": False, "waits_for": {"process": "does not answer"}}
 

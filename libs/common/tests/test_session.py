@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.core import Effect
+from common.errors import TapeError
 from common.messages import Message, RegimeStep
 from common.messages.market_data import MarketSlice
+from common.messages.risk import HaltTrading
 from common.runtime import snapshots
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.memory_tape import MemoryLog, MemoryTape
-from common.runtime.session import Session, envelope
+from common.runtime.session import Outside, Session, envelope
 from common.runtime.subjects import subject
 
 
@@ -111,6 +113,118 @@ def test_killed_at_any_append_it_says_everything_once_and_in_order(
     assert asyncio.run(scenario()) == [step for step in range(1, count + 1) for _ in range(step % 3)]
 
 
+class AskState(msgspec.Struct):
+    heard: int = 0
+    open: list[int] = []
+
+
+class Done(Effect, frozen=True, kw_only=True):
+    step: int
+
+
+class Asker(Echo):
+    """An echo that also asks for something outside at every slice, and remembers what is unanswered."""
+
+    def __init__(self) -> None:
+        self.state = AskState()
+
+    def handle(self, message: Message) -> Sequence[Message | Effect]:
+        if isinstance(message, HaltTrading):  # stands for the answer
+            self.state.open.remove(int(message.reason))
+            return ()
+        if not isinstance(message, MarketSlice):
+            return ()
+        self.state.heard += 1
+        self.state.open.append(message.step)
+        said = RegimeStep(ts_event=message.ts_event, book="fx", step=self.state.heard)
+        return [Done(step=message.step), *[said] * (message.step % 3)]
+
+    def pending(self) -> Sequence[Effect]:
+        return [Done(step=step) for step in self.state.open]
+
+
+@pytest.mark.req("PLT-12", "PLT-02")
+@given(survive=st.integers(0, 20), store_last=st.booleans(), before=st.integers(0, 8), after=st.integers(0, 8))
+def test_a_standby_says_exactly_what_its_dead_leader_did_not_say(
+    survive: int, store_last: bool, before: int, after: int
+) -> None:
+    async def scenario() -> list[int]:
+        log = MemoryLog()
+        await publish(log, before)
+        leader_tape, standby_tape = FragileTape(log, survive, store_last=store_last), MemoryTape(log)
+        leader = Session("regime", Echo(), leader_tape, mark="m")
+        standby = Session("regime", Echo(), standby_tape, mark="m", standby=True)
+        await leader.lead()
+        await standby.start()
+        await publish(log, before + after)
+        while not leader_tape.broken.done() and leader.seq < _newest_slice(log):  # noqa: ASYNC110 (no event tells)
+            await asyncio.sleep(0)
+        await leader_tape.close()
+        said_before = said(log)
+        await standby.follow()
+        await _read_all(standby, log)
+        assert said(log) == said_before  # a standby is silent
+        await standby.lead()
+        await publish(log, before + after + 2)
+        await _read_all(standby, log)
+        await standby_tape.close()
+        return said(log)
+
+    total = before + after + 2
+    assert asyncio.run(scenario()) == [step for step in range(1, total + 1) for _ in range(step % 3)]
+
+
+async def _read_all(session: Session, log: MemoryLog) -> None:
+    for _ in range(1000):
+        if session.seq >= _newest_slice(log):
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("not read")
+
+
+def _newest_slice(log: MemoryLog) -> int:
+    return max((n for n, entry in enumerate(log.entries, 1) if entry.subject.startswith(MarketSlice.TYPE)), default=0)
+
+
+@pytest.mark.req("PLT-12")
+async def test_a_standby_runs_no_effect_until_it_leads_and_then_those_that_are_unanswered() -> None:
+    log, ran = MemoryLog(), []
+
+    async def effects(effect: Effect) -> Outside:
+        assert isinstance(effect, Done)
+        ran.append(effect.step)
+        halt = HaltTrading(ts_event=1, book="fx", author="test", reason=str(effect.step))
+        return Outside(str(effect.step), halt)
+
+    tape = MemoryTape(log)
+    session = Session("regime", Asker(), tape, mark="m", effects=effects, standby=True)
+    await publish(log, 3)
+    await session.start()
+    await _read_all(session, log)
+    assert (ran, session.token()) == ([], None)
+    await session.lead()
+    await asyncio.sleep(0.01)
+    assert (ran, session.token()) == ([1, 2, 3], 0)
+    await tape.close()
+
+
+@pytest.mark.req("PLT-12")
+async def test_only_who_leads_leaves_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.runtime.session.SNAPSHOT_EVERY_S", 0)
+    log = MemoryLog()
+    tape = MemoryTape(log)
+    session = Session("regime", Echo(), tape, mark="m", standby=True)
+    await session.start()
+    await publish(log, 3)
+    await _read_all(session, log)
+    await session.stop()
+    assert log.snapshots == {}
+    await session.lead()
+    await session.stop()
+    assert set(log.snapshots) == {"regime"}
+    await tape.close()
+
+
 async def test_an_unknown_version_is_set_aside_and_the_rest_goes_on() -> None:
     log = MemoryLog()
     tape = MemoryTape(log)
@@ -125,6 +239,36 @@ async def test_an_unknown_version_is_set_aside_and_the_rest_goes_on() -> None:
     assert [(service, record.seq) for service, record, _ in log.dead_letters] == [("regime", 1)]
     assert "md.slice.v9" in log.dead_letters[0][2]
     assert said(log) == [1, 2, 2]
+    await tape.close()
+
+
+@pytest.mark.req("PLT-04")
+async def test_who_is_killed_every_few_seconds_does_not_begin_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.runtime.session.SNAPSHOT_EVERY", 10)
+    log = MemoryLog()
+    await publish(log, 25)
+    tape = MemoryTape(log)
+    await Session("regime", Echo(), tape, mark="m").start()
+    await asyncio.sleep(0.05)
+    assert snapshots.restore(Echo(), log.snapshots.get("regime"), "m") == 25, "as soon as it has caught up"
+    for step in range(26, 50):
+        message = MarketSlice(ts_event=step, book="fx", step=step)
+        await tape.append(subject(message), envelope("market_data", message, f"more:{step}", cause=None))
+        await asyncio.sleep(0.001)
+    read = snapshots.restore(Echo(), log.snapshots.get("regime"), "m")
+    assert len(log.entries) - read < 2 * 10 + 5, "and then every ten messages"
+    await tape.close()
+
+
+@pytest.mark.req("PLT-02")
+async def test_on_a_tape_that_has_lost_its_end_nobody_goes_on() -> None:
+    log = MemoryLog()
+    await publish(log, 4)
+    await live_until_killed(log, 100, store_last=True, snapshot=True)
+    del log.entries[2:]
+    tape = MemoryTape(log)
+    with pytest.raises(TapeError, match=r"ends at 2, but regime has read up to 4"):
+        await Session("regime", Echo(), tape, mark="m").start()
     await tape.close()
 
 

@@ -67,6 +67,14 @@ def test_every_profile_that_ships_is_valid_toml_with_an_account(profile: str) ->
     assert section(load(profile), "account", Account).starting_cash > 0
 
 
+@pytest.mark.parametrize("written", ["inf", "-inf", "nan", "1e300"])
+def test_what_is_no_bound_at_all_is_refused_wherever_it_stands(tmp_path: Path, written: str) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(f"[risk]\nlevels = [{{ trigger = {written} }}]\n")
+    with pytest.raises(ConfigError, match=r"risk\.levels\.0\.trigger = .*: expected a finite number, at most 1e\+15"):
+        section(load("fx", mine), "risk", Settings)
+
+
 @pytest.mark.req("PLT-07")
 def test_a_users_file_goes_over_the_profile_key_by_key(tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"

@@ -17,7 +17,8 @@ from common.model.enums import OrderType, Side, TimeInForce
 from common.model.instrument import Instrument
 from common.model.time import Timeframe
 from common.testing.builders import EUR_USD, T0, a
-from execution.core import Execution, RecordIntent
+from execution.core import Execution
+from execution.effects import RecordIntent
 from execution.settings import Settings
 
 M = TypeVar("M", bound=Message)
@@ -28,7 +29,9 @@ class Desk:
     """`approve` hands over an order decided at the last slice, `trade` a bar of (open, high, low, close) one hour later."""
 
     def __init__(self, close_only: bool = False, **settings: Any) -> None:
-        self.core = Execution(Settings(taker_bps=0, maker_bps=0, **settings), Account())
+        self.core = Execution(
+            Settings(**{"taker_bps": 0, "maker_bps": 0, "report_costs": False, **settings}), Account()
+        )
         self.instrument = a(Instrument, close_only=close_only)
         self.step = 1
         self.core.handle(a(InstrumentsDefined, instruments=(self.instrument,)))
@@ -87,12 +90,15 @@ def order(signed_qty: float = 100, **changes: Any) -> Order:
         "time_in_force": TimeInForce.GTC,
         "expire_ns": None,
         "ref_px": Decimal("1.1"),
+        "parent_id": "",
+        "oco_group": "",
+        "algorithm": None,
     }
     prices = {"limit_px": limit and Decimal(str(limit)), "stop_px": stop and Decimal(str(stop))}
     return a(Order, **{**plain, **changes, **prices})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def desk() -> Callable[..., Desk]:
     return Desk
 

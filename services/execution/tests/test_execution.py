@@ -22,7 +22,8 @@ from common.messages import (
 )
 from common.model.enums import DenyCode, OrderState, OrderType, TradingState
 from common.testing.builders import EUR_USD, ORDER_ID, T0, a
-from execution.core import GUARDIAN, RecordIntent
+from execution.core import GUARDIAN
+from execution.effects import RecordIntent
 
 LATER = T0 + 10 * 365 * 86_400 * 10**9  # where an operator's wall clock is during a replay
 RESTING = {"limit_px": 1.0}  # a buy that never trades at 1.1
@@ -217,7 +218,7 @@ def test_starting_cash_is_credited_once(desk: Any) -> None:
 
 
 def test_ids_of_finished_orders_are_kept_within_bounds(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("execution.core.CLOSED_IDS_KEPT", 3)
+    monkeypatch.setattr("execution.state.CLOSED_IDS_KEPT", 3)
     trader = desk()
     for i in range(5):
         trader.approve(1, client_order_id=f"o-{i}")

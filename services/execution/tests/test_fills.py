@@ -14,6 +14,7 @@ from common.model.enums import Side, TimeInForce
 from common.model.time import Timeframe
 from common.testing.builders import T0, a
 from execution.adapters import paper
+from execution.booking import slippage_bps
 from execution.core import Execution
 from execution.settings import Settings
 
@@ -78,7 +79,7 @@ def test_nothing_trades_at_the_price_that_made_the_decision(desk: Any, fills: An
 def test_an_order_still_on_its_way_meets_nothing(desk: Any, fills: Any) -> None:
     trader = desk(latency_ms=60_000)
     trader.approve()
-    trader.core.state.orders["fx-EUR-USD-7"].ts_submitted += HOUR - 60 * 10**9
+    trader.core.state.paper.orders["fx-EUR-USD-7"].ts_sent += HOUR - 60 * 10**9
     assert fills(trader.trade(1.1)) == []
     assert fills(trader.trade(1.3)) == [("100", "1.30005")]
 
@@ -255,7 +256,7 @@ def test_commission_is_the_takers_on_market_and_stop_and_the_makers_on_limit_fil
 ) -> None:
     trader = desk()
     state = trader.core.state
-    trader.core = Execution(Settings(taker_bps=10, maker_bps=4), Account())
+    trader.core = Execution(Settings(taker_bps=10, maker_bps=4, report_costs=False), Account())
     trader.core.state = state
     trader.approve(**changes)
     (fill,) = only(trader.trade(*ohlc), OrderFilled)
@@ -268,8 +269,8 @@ def test_commission_is_the_takers_on_market_and_stop_and_the_makers_on_limit_fil
     ("side", "px", "bps"), [(Side.BUY, "1.111", 100), (Side.BUY, "1.089", -100), (Side.SELL, "1.089", 100)]
 )
 def test_slippage_against_the_arrival_price_is_positive_when_worse(side: Side, px: str, bps: float) -> None:
-    assert paper.slippage_bps(side, Decimal(px), Decimal("1.1")) == pytest.approx(bps)
-    assert paper.slippage_bps(side, Decimal(px), Decimal(0)) == 0.0
+    assert slippage_bps(side, Decimal(px), Decimal("1.1")) == pytest.approx(bps)
+    assert slippage_bps(side, Decimal(px), Decimal(0)) == 0.0
 
 
 @pytest.mark.req("EXE-06")

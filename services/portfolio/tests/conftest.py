@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from common.messages import ExecutionStep, InstrumentsDefined, MarketSlice, PortfolioStep, RiskStep, SignalsStep
+from common.messages import (
+    ExecutionStep,
+    FeatureChanged,
+    InstrumentsDefined,
+    MarketSlice,
+    Message,
+    OrderFilled,
+    PortfolioStep,
+    RegimeStep,
+    RiskStep,
+    ScopeHalted,
+    SignalsStep,
+)
 from common.messages.market_data import Bar
 from common.messages.orders import OpenOrder, Order
+from common.messages.regime import RegimeReading
 from common.messages.signals import Signal
 from common.model.account import Account
-from common.model.enums import Direction, TradingState
+from common.model.enums import Direction, Side, TradingState
 from common.model.instrument import Instrument
 from common.model.ledger import Ledger
 from common.model.time import Timeframe
 from common.testing.builders import T0, a
-from portfolio.core import Portfolio
+from portfolio import exits
+from portfolio.core import Portfolio, Review
 from portfolio.settings import Settings
 
 NAMES = {"eur": "EUR-USD.ECB", "gbp": "GBP-USD.ECB", "yen": "USD-JPY.ECB"}
@@ -33,14 +47,17 @@ def instrument(name: str) -> Instrument:
 class Desk:
     """`step` says what happened in an hour and returns the portfolio's answer; its orders trade if `trades`."""
 
-    def __init__(self, *, trades: bool = True, **settings: Any) -> None:
+    def __init__(self, *, trades: bool = True, review: Review = exits.review, **settings: Any) -> None:
         plain = {"min_trade_notional": 0.0, "trade_band": 0.0, "correlation_timeframe": Timeframe.H1}
-        self.core = Portfolio(Settings(**{**plain, **settings}), Account())
+        self.settings = Settings(**{**plain, **settings})
+        self.core = Portfolio(self.settings, Account(), review=review)
+        self.changes: list[FeatureChanged] = []
+        self.tape: list[tuple[Message, Sequence[Any]]] = []
         self.trades, self.number, self.ts = trades, 0, T0
         self.instruments = {NAMES[name]: instrument(name) for name in NAMES}
         self.ledger, self.px = Ledger(cash={"USD": Decimal(100_000)}), dict[str, Decimal]()
         frames = (Timeframe.H1,) * len(NAMES)
-        self.core.handle(a(InstrumentsDefined, instruments=tuple(self.instruments.values()), base_timeframes=frames))
+        self.tell(a(InstrumentsDefined, instruments=tuple(self.instruments.values()), base_timeframes=frames))
 
     def step(
         self,
@@ -49,6 +66,7 @@ class Desk:
         low: dict[str, float] | None = None,
         high: dict[str, float] | None = None,
         working: Iterable[OpenOrder] = (),
+        readings: Iterable[RegimeReading] = (),
         **closes: float,
     ) -> PortfolioStep:
         self.number, self.ts = self.number + 1, self.ts + hours * HOUR
@@ -64,23 +82,54 @@ class Desk:
             positions=tuple(self.ledger.positions.values()),
             open_orders=tuple(working),
         )
-        assert not self.core.handle(MarketSlice(**common, bars=tuple(bars)))
-        assert not self.core.handle(SignalsStep(**common, signals=signals))
-        (answer,) = self.core.handle(execution)
+        assert not self.tell(MarketSlice(**common, bars=tuple(bars)))
+        assert not self.tell(RegimeStep(**common, readings=tuple(readings)))
+        assert not self.tell(SignalsStep(**common, signals=signals))
+        *changes, answer = self.tell(execution)
+        self.changes.extend(changes)
         assert isinstance(answer, PortfolioStep)
         for order in answer.orders if self.trades else ():
             self.fill(order)
         return answer
 
+    def tell(self, message: Message) -> Sequence[Any]:
+        """What the core answers; both are kept."""
+        answers = self.core.handle(message)
+        self.tape.append((message, answers))
+        return answers
+
     def fill(self, order: Order) -> None:
-        px = self.px[order.instrument_id]
-        self.ledger.apply_fill(self.instruments[order.instrument_id], order.signed_qty, px, Decimal(0))
+        self.book(order.instrument_id, order.signed_qty)
+
+    def book(self, instrument_id: str, signed_qty: Decimal) -> None:
+        """A trade at the last price, whoever made it."""
+        self.ledger.apply_fill(self.instruments[instrument_id], signed_qty, self.px[instrument_id], Decimal(0))
+
+    def trade(self, name: str, qty: int, strategy_id: str) -> None:
+        """Somebody else's order in this account has filled."""
+        self.book(NAMES[name], Decimal(qty))
+        side = Side.BUY if qty > 0 else Side.SELL
+        filled = a(
+            OrderFilled, strategy_id=strategy_id, instrument_id=NAMES[name], side=side, last_qty=Decimal(abs(qty))
+        )
+        assert not self.tell(filled)
 
     def held(self, name: str = "eur") -> Decimal:
         return self.ledger.qty(NAMES[name])
 
-    def risk(self, state: TradingState = TradingState.ACTIVE, exposure: float = 1.0, stops: float = 1.0) -> None:
-        self.core.handle(a(RiskStep, trading_state=state, exposure_factor=exposure, stop_factor=stops))
+    def risk(
+        self,
+        state: TradingState = TradingState.ACTIVE,
+        exposure: float = 1.0,
+        stops: float = 1.0,
+        confidence: float = 0.0,
+    ) -> None:
+        said = {"exposure_factor": exposure, "stop_factor": stops, "min_confidence": confidence}
+        self.tell(a(RiskStep, trading_state=state, **said))
+
+    def halt(self, strategy_id: str = "", name: str = "", *, halted: bool = True) -> None:
+        scope = {"strategy_id": strategy_id, "instrument_id": NAMES.get(name, "")}
+        assert not self.tell(a(ScopeHalted, **scope, halted=halted, reason="ten losses"))
 
 
 def opinion(name: str = "eur", direction: str = "LONG", **changes: Any) -> Signal:

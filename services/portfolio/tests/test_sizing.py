@@ -106,3 +106,13 @@ def test_mean_correlation_looks_at_the_other_positions_of_the_book() -> None:
 def test_allocations_beyond_everything_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Expected tier allocations that add up to at most 1, got 1.2"):
         Settings(allocation={Tier.CORE: 0.7, Tier.GROWTH: 0.5})
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=2, max_size=40), st.integers(5, 40))
+def test_moves_computed_once_correlate_to_the_bit_like_those_of_every_pair(
+    closes: list[tuple[float, float]], window: int
+) -> None:
+    one = [(ts, px) for ts, (px, _) in enumerate(closes)]
+    other = [(ts, px) for ts, (_, px) in enumerate(closes)]
+    shared = sizing.pearson(sizing.moves(one[-(window + 1) :]), sizing.moves(other[-(window + 1) :]))
+    assert shared == sizing.return_correlation(one, other, window)

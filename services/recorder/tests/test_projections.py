@@ -17,7 +17,16 @@ from recorder.projections import COLUMNS, RULES, project
 
 pytestmark = pytest.mark.req("MON-02")
 
-ONLY_ON_THE_TAPE = {m.InstrumentsDefined, m.MarketSlice, m.MarketDataEnded, m.ExecutionStep}
+ONLY_ON_THE_TAPE = {
+    m.InstrumentsDefined,
+    m.MarketSlice,
+    m.MarketDataEnded,
+    m.ExecutionStep,
+    m.Reconciled,
+    m.VenueReported,
+    m.VenueSnapshot,
+    m.VenueConnection,
+}
 
 
 def written(message: Message, table: str) -> list[dict[str, Any]]:

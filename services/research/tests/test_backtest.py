@@ -144,6 +144,7 @@ def test_the_result_has_the_keys_that_every_run_prints(run: list[Message]) -> No
         "max_drawdown",
         "costs",
         "halts",
+        "features_off",
         "digest",
     ]
     assert (result["bars"], result["steps"]) == (HOURS, sum(isinstance(m, MarketSlice) for m in run))
@@ -201,9 +202,8 @@ def test_the_simulated_operator_resumes_so_many_days_after_a_halt(after: int | N
 @pytest.mark.req("RSK-09")
 def test_after_a_halt_nothing_is_bought_until_the_operator_resumes(folder: Path) -> None:
     made = config(folder)
-    made["risk_guardian"]["drawdown_ladder"] = [
-        {"trigger": 0.002, "release": 0.001, "exposure_factor": 0.0, "state": "HALTED", "manual": True}
-    ]
+    halting = {"trigger": 0.002, "release": 0.001, "exposure_factor": 0.0, "state": "HALTED", "manual": True}
+    made["risk_guardian"]["ladders"] = {"drawdown": [halting]}
     stopped = list(backtest(made))
     halt = next(i for i, m in enumerate(stopped) if isinstance(m, TradingStateChanged))
     assert all(m.order.reduce_only for m in stopped[halt:] if isinstance(m, OrderApproved))

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from common.messages import OrderApproved, OrderDenied
-from common.model.enums import DenyCode, OrderType, TradingState
+from common.model.enums import DenyCode, OrderType
 from common.model.time import NS_PER_HOUR, NS_PER_MINUTE, from_datetime
 from common.testing.builders import EUR_USD
 from risk_guardian.checks import CHECKS, NEEDED_PRICES, fx_week_open
-from risk_guardian.settings import Session
+from risk_guardian.limits import Session
 
 SATURDAY = from_datetime(datetime(2017, 1, 7, 12, tzinfo=UTC))
 
@@ -145,11 +145,11 @@ def test_an_id_is_approved_once_and_a_denied_one_may_come_again(guard: Any) -> N
 
 @pytest.mark.req("RSK-02")
 def test_ids_are_remembered_within_bounds(guard: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_guardian.core.SEEN_IDS_KEPT", 2)
+    monkeypatch.setattr("risk_guardian.flow.SEEN_IDS_KEPT", 2)
     guardian = guard()
     for _ in range(4):
         guardian.judge(1)
-    assert list(guardian.core.state.seen) == ["o-3", "o-4"]
+    assert list(guardian.core.state.flow.seen) == ["o-3", "o-4"]
 
 
 @pytest.mark.req("RSK-02")
@@ -207,37 +207,6 @@ def test_getting_out_is_possible_whatever_protects_against_new_risk(guard: Any) 
     guardian.core.state.ts = SATURDAY
     guardian.core.state.equity = None
     assert guardian.judge(-5000, ref_px=Decimal(3)).order.qty == 5000
-
-
-@pytest.mark.req("RSK-02", "RSK-04")
-@pytest.mark.parametrize(
-    ("held", "working", "signed_qty", "passes"),
-    [
-        (0, 0, 1, False),
-        (5000, 0, 1, False),
-        (5000, 0, -5000, True),
-        (5000, 0, -5001, False),
-        (-5000, 0, 5000, True),
-        (5000, -3000, -2000, True),
-        (5000, -3000, -2001, False),  # both may trade
-        (0, 5000, -5000, False),  # the purchase may not trade
-    ],
-)
-def test_reducing_lets_through_what_shrinks_a_position_and_nothing_that_opens_grows_or_flips_one(
-    guard: Any, held: int, working: int, signed_qty: int, passes: bool
-) -> None:
-    guardian = guard()
-    if held:
-        guardian.hold(held)
-    if working:
-        guardian.judge(working)
-    guardian.core.state.trading = TradingState.REDUCING
-    said = guardian.judge(signed_qty)
-    if passes:
-        assert said.order.qty == abs(signed_qty)
-    else:
-        assert said.code is DenyCode.WOULD_INCREASE
-        assert said.observed == signed_qty
 
 
 @pytest.mark.req("RSK-02")

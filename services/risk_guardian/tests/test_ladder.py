@@ -1,34 +1,32 @@
-"""Drawdown ladders and the emergency stop: once per episode, most restrictive, by real orders (RSK-04, RSK-08, RSK-09)."""
+"""Risk ladders: once per episode, with hysteresis, the most restrictive, by real orders (RSK-04 to RSK-08)."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.messages import (
-    LadderChanged,
-    OrderApproved,
-    OrderCanceled,
-    OrderDenied,
-    OrderRejected,
-    RiskStep,
-    TradingStateChanged,
-)
+from common.messages import LadderChanged, OrderApproved, OrderCanceled, OrderDenied, OrderRejected, RiskStep
 from common.model.enums import DenyCode, Side, TradingState
-from common.runtime import snapshots
+from common.model.instrument import Instrument
+from common.model.time import NS_PER_DAY
 from common.testing.builders import EUR_USD, a
 from risk_guardian import ladder
-from risk_guardian.core import NAME
-from risk_guardian.settings import Level, Settings
+from risk_guardian.ladder import Restriction
+from risk_guardian.policy import CORRELATION, DAILY_LOSS, DRAWDOWN, METRICS, VAR, VOLATILITY, Ladders, Level
 from risk_guardian.state import Ladder
+from risk_guardian.verdict import NAME
 
-LEVELS = Settings().drawdown_ladder
 ACTIVE, REDUCING, HALTED = TradingState
-TOMORROW = 10**19  # an operator's clock during a replay
+EUR = a(Instrument)
+YEN = a(Instrument, instrument_id="USD-JPY.ECB", base="USD", quote="JPY")
+GBP = a(Instrument, instrument_id="GBP-USD.ECB", base="GBP")
+USD_JPY = "USD-JPY.ECB"
 
 
 def of(said: list[Any], kind: type) -> list[Any]:
@@ -143,40 +141,6 @@ def test_a_resume_begins_a_new_episode_from_the_equity_of_now(guard: Any, wide: 
     assert step.drawdown == pytest.approx(100 / 84_000)
 
 
-@pytest.mark.req("RSK-08")
-@given(st.integers(0, 3), st.floats(0, 1), st.floats(0, 1))
-def test_more_drawdown_never_stands_lower_and_the_ground_is_reached_only_below_its_release(
-    level: int, one: float, other: float
-) -> None:
-    low, high = sorted((one, other))
-    assert ladder.next_level(LEVELS, level, low) <= ladder.next_level(LEVELS, level, high)
-    stands = ladder.next_level(LEVELS, level, one)
-    assert all(one <= rung.trigger for rung in LEVELS[max(stands, level) :])
-    if stands < level:
-        assert level < 3
-        assert all(one < rung.release for rung in LEVELS[stands:level])
-    assert ladder.next_level(LEVELS, stands, one) == stands  # nothing fires twice
-
-
-@pytest.mark.req("RSK-08")
-@given(st.integers(0, 3), st.integers(0, 10**18))
-def test_levels_combine_to_the_most_restrictive(level: int, stood_ns: int) -> None:
-    stricter = [ACTIVE, REDUCING, HALTED].index
-    below = ladder.trading_state(LEVELS, Ladder(level=max(level - 1, 0)), stood_ns)
-    assert stricter(ladder.trading_state(LEVELS, Ladder(level=level), 0)) >= stricter(below)
-    assert ladder.exposure_factor(LEVELS, level) <= ladder.exposure_factor(LEVELS, max(level - 1, 0))
-    assert ladder.stop_factor(LEVELS, level) <= ladder.stop_factor(LEVELS, max(level - 1, 0))
-
-
-@pytest.mark.req("RSK-08")
-def test_an_operators_halt_stands_above_what_a_ladder_releases(guard: Any, wide: Any) -> None:
-    guardian = losing(guard, wide)
-    guardian.hour(eur=0.98)
-    guardian.halt()
-    assert of(guardian.hour(eur=1.1), TradingStateChanged) == []
-    assert guardian.propose()[-1].trading_state is HALTED
-
-
 @pytest.mark.req("RSK-04")
 def test_the_crypto_ladder_liquidates_at_its_second_level(guard: Any, wide: Any) -> None:
     levels = (
@@ -188,90 +152,6 @@ def test_the_crypto_ladder_liquidates_at_its_second_level(guard: Any, wide: Any)
     guardian.fill(half.order, 1.015)
     (rest,) = of(guardian.hour(eur=0.96), OrderApproved)
     assert (half.order.qty, rest.order.qty) == (50_000, 50_000)
-
-
-@pytest.mark.req("RSK-08")
-@pytest.mark.parametrize(
-    ("levels", "complaint"),
-    [
-        ([{"trigger": 0.1, "release": 0.1}], "Expected a release below the trigger 0.1, got 0.1"),
-        (
-            [{"trigger": 0.1, "release": 0.05}, {"trigger": 0.1, "release": 0.05}],
-            r"Expected ladder triggers in rising order, got \[0.1, 0.1\]",
-        ),
-    ],
-)
-def test_a_ladder_that_contradicts_itself_is_refused(levels: list[dict[str, float]], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        Settings(drawdown_ladder=tuple(Level(**level) for level in levels))
-
-
-@pytest.mark.req("RSK-09")
-def test_a_halt_is_answered_at_once_and_denies_everything_until_the_resume(guard: Any) -> None:
-    guardian = guard()
-    guardian.hold(5000)
-    (state,) = guardian.halt(author="operator", reason="drill")
-    assert (state.state, state.previous, state.author, state.reason) == (HALTED, ACTIVE, "operator", "drill")
-    assert guardian.judge(-10).code is DenyCode.TRADING_HALTED
-    assert [m.state for m in guardian.resume()] == [ACTIVE]
-    assert isinstance(guardian.judge(-10), OrderApproved)
-
-
-@pytest.mark.req("RSK-09")
-def test_a_second_halt_is_answered_too_because_execution_waits_for_it(guard: Any) -> None:
-    guardian = guard()
-    guardian.halt()
-    assert [(m.state, m.previous) for m in guardian.halt()] == [(HALTED, HALTED)]
-
-
-@pytest.mark.req("RSK-09")
-def test_a_halt_by_nobody_in_particular_is_a_halt(guard: Any) -> None:
-    guardian = guard()
-    guardian.halt(author="")
-    assert guardian.hour(eur=1.1) == []
-    assert guardian.propose()[-1].trading_state is HALTED
-
-
-@pytest.mark.req("RSK-09")
-def test_flattening_closes_every_position_with_orders_of_the_markets_time(guard: Any) -> None:
-    guardian = guard()
-    guardian.hold(5000)
-    guardian.fill(guardian.order(-3000, instrument_id="USD-JPY.ECB"), 110)
-    state, *orders = guardian.halt(flatten=True, ts_event=TOMORROW)
-    assert [(m.order.instrument_id, m.order.signed_qty) for m in orders] == [(EUR_USD, -5000), ("USD-JPY.ECB", 3000)]
-    assert {m.ts_event for m in (state, *orders)} == {guardian.ts}
-    assert all(m.order.reduce_only and m.order.strategy_id == NAME for m in orders)
-    assert len({m.order.client_order_id for m in orders}) == 2
-
-
-@pytest.mark.req("RSK-09")
-def test_flattening_goes_on_until_nothing_is_left(guard: Any) -> None:
-    guardian = guard()
-    guardian.hold(5000)
-    late = guardian.judge(1000)
-    _, order = guardian.halt(flatten=True)
-    assert guardian.hour(eur=1.1) == []  # under way
-    guardian.core.handle(a(OrderRejected, client_order_id=order.order.client_order_id))
-    guardian.fill(late.order, 1.1)  # it traded before execution heard of the halt
-    (again,) = guardian.hour(eur=1.1)
-    assert again.order.signed_qty == -6000
-    guardian.fill(again.order, 1.1)
-    assert guardian.hour(eur=1.1) == []
-    guardian.resume()
-    guardian.hold(10)
-    assert guardian.hour(eur=1.1) == []
-
-
-@pytest.mark.req("RSK-09")
-@pytest.mark.parametrize("flatten", [False, True])
-def test_a_halt_survives_a_restart(guard: Any, flatten: bool) -> None:
-    guardian, restarted = guard(), guard()
-    guardian.hold(5000)
-    guardian.halt(flatten=flatten)
-    snapshots.restore(restarted.core, snapshots.encode(guardian.core, 1, "mark"), "mark")
-    assert restarted.core.state == guardian.core.state
-    assert restarted.judge(-10).code is DenyCode.TRADING_HALTED
-    assert restarted.hour(eur=1.1) == guardian.hour(eur=1.1)
 
 
 @pytest.mark.req("RSK-08")
@@ -297,3 +177,255 @@ def test_what_becomes_of_an_order_frees_or_keeps_its_room(guard: Any) -> None:
     assert guardian.judge(45_000).order.qty == 454
     (step,) = of(guardian.propose(), RiskStep)
     assert step.gross_exposure == Decimal("49999.4")
+
+
+@pytest.mark.req("RSK-04")
+def test_what_the_third_level_leaves_does_not_run_on_unattended_to_the_bottom(guard: Any, wide: Any) -> None:
+    guardian = losing(guard, wide)
+    (cut,) = of(guardian.hour(eur=0.94), OrderApproved)
+    guardian.fill(cut.order, 0.94)
+    changed, rest = guardian.hour(eur=0.7)
+    assert (changed.level, changed.previous, rest.order.qty) == (4, 3, 25_000)
+
+
+# --- the other ladders ---------------------------------------------------------------------------------
+
+
+def swinging(guard: Any, wide: Any, days: int, size: float, **given: Any) -> Any:
+    """So many days in which the euro goes up and down by `size`; nothing is held."""
+    guardian = guard(**wide, **given)
+    for day in range(days):
+        guardian.hour(24, eur=1.1 * (1 + size * (day % 2)), yen=110.0)
+    return guardian
+
+
+@pytest.mark.req("RSK-06")
+def test_a_var_over_its_levels_cuts_then_halts_until_somebody_approves(guard: Any, wide: Any) -> None:
+    guardian = swinging(guard, wide, 60, 0.01, ladders={"var": VAR})
+    guardian.hold(13_500, 1.1)  # 1.645 deviations of 1 % of 14.85 % of the equity
+    assert guardian.hour(eur=1.1) == []
+    assert guardian.propose()[-1].var_95_1d == pytest.approx(0.00244, abs=5e-5)
+
+    guardian.hold(6_500, 1.1)
+    changed, cut = guardian.hour(eur=1.1)
+    assert (changed.ladder, changed.level, changed.threshold, cut.order.qty) == ("var", 1, 0.003, 5_000)
+    assert changed.observed > 0.003
+    guardian.fill(cut.order, 1.1)
+    assert guardian.hour(eur=1.1) == []  # its own cut does not release it
+
+    guardian.hold(35_000, 1.1)
+    changed, state, cut = guardian.hour(eur=1.1)
+    assert (changed.level, state.state) == (2, HALTED)
+    assert cut.order.qty == 15_000  # closes 30 % of what is there
+    guardian.fill(cut.order, 1.1)
+    guardian.hold(-35_000, 1.1)
+    assert guardian.hour(eur=1.1) == []  # flat, and still halted
+    assert len(of(guardian.resume(), LadderChanged)) == 1
+    assert guardian.propose()[-1].trading_state is ACTIVE
+
+
+@pytest.mark.req("RSK-05")
+def test_a_doubled_volatility_cuts_and_filters_signals_a_tripled_one_closes_the_most_volatile(
+    guard: Any, wide: Any
+) -> None:
+    guardian = swinging(guard, wide, 280, 0.002, ladders={"volatility": VOLATILITY})
+    guardian.hold(10_000, 1.1)
+    guardian.fill(guardian.order(10_000, instrument_id=USD_JPY), 110)
+    said: list[Any] = []
+    for day in range(20):  # only the euro swings
+        for message in guardian.hour(24, eur=1.1 * (1 + 0.01 * (day % 2)), yen=110.0 + 0.1 * (day % 2)):
+            said.append(message)
+            if isinstance(message, OrderApproved):
+                guardian.fill(message.order, float(message.order.ref_px))
+    first, second = of(said, LadderChanged)
+    assert (first.level, first.ladder, second.level) == (1, "volatility", 2)
+    cuts = [(each.order.instrument_id, each.order.qty) for each in of(said, OrderApproved)]
+    assert cuts[:2] == [(EUR_USD, 3_000), (USD_JPY, 3_000)]  # 30 % of each
+    assert {name for name, _ in cuts[2:]} == {EUR_USD}  # then the one that swings
+    (step,) = guardian.propose()
+    assert (step.exposure_factor, step.min_confidence, step.trading_state) == (0.4, 0.6, REDUCING)
+
+
+@pytest.mark.req("RSK-07")
+def test_a_correlation_spike_moves_everything_to_cash(guard: Any, wide: Any) -> None:
+    guardian = guard(**wide, ladders={"correlation": CORRELATION})
+    guardian.define(EUR, YEN, GBP)
+    guardian.hold(10_000, 1.1)
+    said: list[Any] = []
+    while not said:
+        move = 1 + 0.01 * (guardian.step % 3)
+        said = guardian.hour(24, eur=1.1 * move, yen=110 * move, gbp=1.25 / move)
+    changed, state, cash = said
+    assert (changed.ladder, changed.threshold, state.state, cash.order.qty) == ("correlation", 0.9, REDUCING, 10_000)
+    assert changed.observed > 0.9
+    guardian.fill(cash.order, 1.1)
+    for hour in range(23):  # not before its day is over, though the markets part
+        assert guardian.hour(eur=1.1 * (1 + 0.01 * (hour % 2)), yen=110.0, gbp=1.25) == []
+
+
+@pytest.mark.req("RSK-07")
+def test_a_daily_loss_stops_new_risk_for_the_rest_of_the_utc_day_however_prices_recover(guard: Any, wide: Any) -> None:
+    guardian = losing(guard, {**wide, "ladders": {"daily_loss": DAILY_LOSS}})
+    changed, state = guardian.hour(eur=1.079)
+    assert (changed.ladder, changed.observed, state.state) == ("daily_loss", pytest.approx(0.021), REDUCING)
+    assert guardian.judge(10).code is DenyCode.WOULD_INCREASE
+    assert isinstance(guardian.judge(-10), OrderApproved)
+    while (guardian.ts - 1) // NS_PER_DAY == (guardian.ts + 3_600 * 10**9 - 1) // NS_PER_DAY:
+        assert guardian.hour(eur=1.1) == []
+    released, state = guardian.hour(eur=1.1)
+    assert (released.level, state.state) == (0, ACTIVE)
+
+
+@pytest.mark.req("RSK-07")
+def test_a_day_of_one_bar_can_lose_too(guard: Any, wide: Any) -> None:
+    guardian = losing(guard, {**wide, "ladders": {"daily_loss": DAILY_LOSS}})
+    assert guardian.hour(24, eur=1.1) == []
+    changed, _ = guardian.hour(24, eur=1.075)
+    assert changed.observed == pytest.approx(0.025)
+    released, _ = guardian.hour(24, eur=1.075)
+    assert released.level == 0
+
+
+# --- what one cuts, another does not cut again ----------------------------------------------------------------------
+
+
+@pytest.mark.req("RSK-08")
+def test_ladders_that_fire_together_cut_once_by_the_smaller_factor(guard: Any, wide: Any) -> None:
+    daily = (Level(trigger=0.02, release=0.01, exposure_factor=0.6),)
+    guardian = losing(guard, {**wide, "ladders": {"daily_loss": daily}})
+    *changed, cut = guardian.hour(eur=1.049)
+    assert [each.ladder for each in changed] == ["drawdown", "daily_loss"]
+    assert cut.order.qty == 40_000
+    assert guardian.hour(eur=1.049) == []
+
+
+@pytest.mark.req("RSK-08")
+def test_a_ladder_that_fires_later_cuts_only_what_is_missing(guard: Any, wide: Any) -> None:
+    daily = (Level(trigger=0.05, release=0.01, exposure_factor=0.5),)
+    weaker = (Level(trigger=0.06, release=0.01, exposure_factor=0.9),)
+    guardian = losing(guard, {**wide, "ladder": weaker, "ladders": {"daily_loss": daily}})
+    (half,) = of(guardian.hour(eur=1.045), OrderApproved)
+    guardian.fill(half.order, 1.045)
+    (changed,) = guardian.hour(eur=0.97)
+    assert (half.order.qty, changed.ladder) == (50_000, "drawdown")
+
+
+@pytest.mark.req("RSK-08")
+def test_a_cut_that_does_not_come_about_is_ordered_again_until_it_has(guard: Any, wide: Any) -> None:
+    guardian = losing(guard, wide)
+    (cut,) = of(guardian.hour(eur=1.049), OrderApproved)
+    assert guardian.hour(eur=1.049) == []  # under way
+    guardian.fill(cut.order, 1.049, qty=5_000, leaves=20_000)
+    guardian.core.handle(a(OrderCanceled, client_order_id=cut.order.client_order_id, instrument_id=EUR_USD))
+    (again,) = guardian.hour(eur=1.049)
+    assert again.order.qty == 20_000
+    guardian.fill(again.order, 1.049)
+    assert guardian.hour(eur=1.049) == []
+
+
+# --- laws ------------------------------------------------------------------------------------------------------------
+
+fractions = st.floats(0, 1)
+SHIPPED = Ladders(stress=(Level(trigger=0.3, release=0.2, exposure_factor=0.5, hold_days=2),))
+HOURS = st.integers(0, 72).map(lambda hours: hours * NS_PER_DAY // 24)
+readings = st.fixed_dictionaries(
+    {
+        **dict.fromkeys(METRICS, st.none() | fractions),
+        "volatility": st.none() | st.floats(0, 5),
+        "var": st.none() | st.floats(0, 0.01),
+        "connection": st.none() | st.floats(0, 600),
+    }
+)
+
+
+@pytest.mark.req("RSK-08")
+@given(st.integers(0, 4), fractions, fractions, st.integers(0, 10**18))
+def test_more_drawdown_never_stands_lower_and_the_ground_is_reached_only_below_its_release(
+    level: int, one: float, other: float, stood_ns: int
+) -> None:
+    low, high = sorted((one, other))
+    assert ladder.next_level(DRAWDOWN, level, low, stood_ns) <= ladder.next_level(DRAWDOWN, level, high, stood_ns)
+    stands = ladder.next_level(DRAWDOWN, level, one, stood_ns)
+    assert all(one <= rung.trigger for rung in DRAWDOWN[max(stands, level) :])
+    if stands < level:
+        assert level < 3
+        assert all(one < rung.release for rung in DRAWDOWN[stands:level])
+    assert ladder.next_level(DRAWDOWN, stands, one, stood_ns) == stands  # nothing fires twice
+
+
+@pytest.mark.req("RSK-08")
+@given(st.lists(st.tuples(readings, HOURS), max_size=40))
+def test_each_level_of_each_ladder_fires_once_per_episode(script: list[tuple[dict[str, float | None], int]]) -> None:
+    """An episode of a level ends when its ladder has gone below it, and that takes a value under its release."""
+    standing: dict[str, Ladder] = {}
+    fired: set[tuple[str, int]] = set()
+    ts = 0
+    for observed, wait in script:
+        ts += wait
+        for move in list(ladder.moves(SHIPPED, standing, observed, ts)):
+            levels, value = getattr(SHIPPED, move.metric), observed[move.metric]
+            assert value is not None
+            for number in range(move.previous + 1, move.level + 1):
+                assert value > levels[number - 1].trigger or number < move.level
+                assert (move.metric, number) not in fired
+                fired.add((move.metric, number))
+            for number in range(move.level + 1, move.previous + 1):
+                assert value < levels[number - 1].release
+                assert not levels[number - 1].manual
+                assert ts - standing[move.metric].since_ns >= levels[number - 1].hold_days * NS_PER_DAY
+                fired.remove((move.metric, number))
+            ladder.stand(standing, move, ts)
+        assert not list(ladder.moves(SHIPPED, standing, observed, ts))
+
+
+@pytest.mark.req("RSK-08")
+@given(st.dictionaries(st.sampled_from(METRICS), st.integers(1, 4)), st.integers(0, 10**18))
+def test_all_ladders_combine_to_the_most_restrictive(levels: dict[str, int], ts: int) -> None:
+    standing = {metric: Ladder(level=min(level, len(getattr(SHIPPED, metric)))) for metric, level in levels.items()}
+    alone = [ladder.restriction(SHIPPED, {metric: each}, ts) for metric, each in standing.items()]
+    assert ladder.restriction(SHIPPED, standing, ts) == Restriction(
+        max((each.state for each in alone), key=list(TradingState).index, default=ACTIVE),
+        min((each.exposure_factor for each in alone), default=1.0),
+        min((each.stop_factor for each in alone), default=1.0),
+        max((each.min_confidence for each in alone), default=0.0),
+    )
+
+
+@pytest.mark.req("RSK-08")
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_higher_level_is_never_milder(metric: str) -> None:
+    found = [
+        ladder.restriction(SHIPPED, {metric: Ladder(level=level)}, 0)
+        for level in range(1, len(getattr(SHIPPED, metric)) + 1)
+    ]
+    for lower, higher in pairwise(found):
+        assert list(TradingState).index(higher.state) >= list(TradingState).index(lower.state)
+        assert higher.exposure_factor <= lower.exposure_factor
+        assert higher.stop_factor <= lower.stop_factor
+
+
+@pytest.mark.req("RSK-08")
+def test_what_is_unknown_moves_no_ladder(guard: Any, wide: Any) -> None:
+    guardian = losing(guard, wide)
+    guardian.hour(eur=0.98)
+    del guardian.core.state.last_px[EUR_USD]
+    assert guardian.hour(yen=110.0) == []
+    assert guardian.propose()[-1].trading_state is REDUCING
+
+
+@pytest.mark.req("RSK-08", "PLT-07")
+@pytest.mark.parametrize(
+    ("section", "complaint"),
+    [
+        ({"var": [{"trigger": 0.1, "release": 0.1}]}, r"Expected a release below the trigger 0.1, got 0.1.*var\[0\]"),
+        (
+            {"stress": [{"trigger": 0.1, "release": 0.05}] * 2},
+            r"Expected stress triggers in rising order, got \[0.1, 0.1\]",
+        ),
+        ({"drawdown": [{"trigger": 5, "release": 4}]}, "Expected drawdown triggers of at most 1 .fractions., got 5"),
+        ({"margin": []}, "unknown field `margin`"),
+    ],
+)
+def test_a_ladder_that_contradicts_itself_is_refused(section: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=complaint):
+        msgspec.convert(section, Ladders)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.messages.control import FeatureChanged
 from common.messages.market_data import Bar, MarketSlice
 from common.messages.regime import RegimeReading, RegimeStep
 from common.messages.signals import SignalsStep
@@ -62,7 +63,9 @@ def walk() -> Callable[..., list[Bar]]:
 
 @pytest.fixture
 def run() -> Callable[..., list[SignalsStep]]:
-    """Feeds bars one a slice, each with its volatility state; returns the steps. `core` goes on with a given one."""
+    """Feeds bars one a slice, each with its volatility state; returns the steps. `core` goes on with a given one; `changes`
+    receives what was said of features.
+    """
 
     def answer(
         bars: Iterable[Bar],
@@ -72,19 +75,21 @@ def run() -> Callable[..., list[SignalsStep]]:
         strategies: Sequence[Strategy] | None = None,
         settings: Settings | None = None,
         first: int = 1,
+        changes: list[FeatureChanged] | None = None,
     ) -> list[SignalsStep]:
         settings = settings or Settings()
         core = core or Signals(settings, load_strategies(settings) if strategies is None else strategies)
         steps: list[SignalsStep] = []
         for i, one in enumerate(bars):
             state = vol_states[i] if i < len(vol_states) else VolState.NORMAL
-            steps.extend(
-                core.handle(MarketSlice(ts_event=(first + i) * STEP_NS, book="sim", step=first + i, bars=(one,)))
-            )
+            core.handle(MarketSlice(ts_event=(first + i) * STEP_NS, book="sim", step=first + i, bars=(one,)))
             regime = RegimeStep(
                 ts_event=(first + i) * STEP_NS, book="sim", step=first + i, readings=(reading(one, state),)
             )
-            steps.extend(core.handle(regime))
+            *said, step = core.handle(regime)
+            if changes is not None:
+                changes.extend(said)
+            steps.append(step)
         return steps
 
     return answer

@@ -192,16 +192,6 @@ def test_features_bar_by_bar_are_the_bits_of_the_compiled_loop_over_arrays(walk:
 
 
 @pytest.mark.req("SIG-01")
-def test_a_strategy_that_fails_is_a_users_error_that_names_its_file_and_line(
-    run: Any, walk: Any, scripted: Any
-) -> None:
-    with pytest.raises(ConfigError, match=r"test_signals\.py:\d+: scripted on EUR-USD\.SIM 1d: ZeroDivisionError"):
-        run(walk(3), strategies=[scripted(decide=lambda ctx: 1 / 0)])
-    with pytest.raises(ConfigError, match="decide returned 'LONG': expected an Opinion or None"):
-        run(walk(3), strategies=[scripted(decide=lambda ctx: "LONG")])
-
-
-@pytest.mark.req("SIG-01")
 def test_strategies_run_on_their_own_timeframes_only(run: Any, walk: Any, scripted: Any, script: Any) -> None:
     assert said(run(script("LSL"), strategies=[scripted(timeframes=(Timeframe.W1,))])) == "..."
     assert said(run(script("LSL"), strategies=[scripted(timeframes=(Timeframe.D1,))])) == "LSL"

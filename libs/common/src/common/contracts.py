@@ -29,11 +29,17 @@ def _by_account_strategy(message: Any) -> tuple[str, ...]:
     return (message.by, *_account_strategy(message))
 
 
+def _by_service(message: Any) -> tuple[str, ...]:
+    return (message.service, getattr(message, "book", "leader"))
+
+
 def _no_ids(message: Any) -> tuple[str, ...]:
     return ()
 
 
 OPERATORS: Final = ("gateway", "operator")
+FEATURED: Final = ("signals", "portfolio", "execution")  # have features that may fail alone (common.isolation)
+LEASED: Final = ("risk_guardian", "execution")  # one speaks, others stand by
 
 ROUTES: Final[dict[type[Message], Route]] = {
     m.RunStarted: Route(("market_data",), _book),
@@ -59,8 +65,34 @@ ROUTES: Final[dict[type[Message], Route]] = {
     m.RiskStep: Route(("risk_guardian",), _book),
     m.TradingStateChanged: Route(("risk_guardian",), _book),
     m.LadderChanged: Route(("risk_guardian",), _book),
-    m.HaltTrading: Route(OPERATORS, _book),
+    m.HaltTrading: Route((*OPERATORS, "risk_guardian"), _book),  # the guardian's own host: a file or a signal
     m.ResumeTrading: Route(OPERATORS, _book),
+    m.HaltScope: Route(OPERATORS, _book),
+    m.ProposeOrders: Route(OPERATORS, _book),
+    m.CancelOrder: Route(OPERATORS, _book),
+    m.AmendOrder: Route(OPERATORS, _book),
+    m.AmendApproved: Route(("risk_guardian",), _account_strategy),
+    m.OrderAmended: Route(("execution",), _account_strategy),
+    m.AmendRejected: Route(("execution",), _account_strategy),
+    m.CancelRejected: Route(("execution",), _account_strategy),
+    m.ExecutionPlanned: Route(("execution",), _account_strategy),
+    m.OrderCosted: Route(("execution",), _account_strategy),
+    m.ReconciliationBreak: Route(("execution",), _book),
+    m.Reconciled: Route(("execution",), _book),
+    m.VenueHealth: Route(("execution",), _book),
+    m.VenueReported: Route(("execution",), _no_ids),
+    m.VenueSnapshot: Route(("execution",), _no_ids),
+    m.VenueConnection: Route(("execution",), _no_ids),
+    m.ScopeHalted: Route(("risk_guardian",), _book),
+    m.RiskMeasured: Route(("risk_guardian",), _book),
+    m.StressTested: Route(("risk_guardian",), _book),
+    m.RunStress: Route(OPERATORS, _book),
+    m.AlertRaised: Route(("risk_guardian",), _book),
+    m.AcknowledgeAlert: Route(OPERATORS, _book),
+    m.AlertAcknowledged: Route(("risk_guardian",), _book),
+    m.FeatureChanged: Route(FEATURED, _by_service),
+    m.EnableFeature: Route(OPERATORS, _book),
+    m.LeaseTaken: Route(LEASED, _by_service),
 }
 
 ALL: Final = tuple(ROUTES)
@@ -70,12 +102,14 @@ _ORDER_EVENTS: Final = (
     m.OrderFilled,
     m.OrderCanceled,
     m.OrderExpired,
+    m.OrderAmended,
+    m.AmendRejected,
 )
 
 INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
     "market_data": (m.RiskStep,),
     "regime": (m.InstrumentsDefined, m.MarketSlice),
-    "signals": (m.InstrumentsDefined, m.MarketSlice, m.RegimeStep),
+    "signals": (m.InstrumentsDefined, m.MarketSlice, m.RegimeStep, m.EnableFeature),
     "portfolio": (
         m.InstrumentsDefined,
         m.MarketSlice,
@@ -83,7 +117,10 @@ INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
         m.ExecutionStep,
         m.OrderDenied,
         m.OrderFilled,
+        m.RegimeStep,
         m.RiskStep,
+        m.ScopeHalted,
+        m.EnableFeature,
     ),
     "risk_guardian": (
         m.InstrumentsDefined,
@@ -94,6 +131,14 @@ INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
         *_ORDER_EVENTS,
         m.HaltTrading,
         m.ResumeTrading,
+        m.HaltScope,
+        m.ProposeOrders,
+        m.AmendOrder,
+        m.RunStress,
+        m.AcknowledgeAlert,
+        m.ReconciliationBreak,
+        m.VenueHealth,
+        m.FeatureChanged,
     ),
     "execution": (
         m.InstrumentsDefined,
@@ -104,6 +149,12 @@ INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
         m.GuardianLost,
         m.TradingStateChanged,
         m.HaltTrading,
+        m.CancelOrder,
+        m.AmendApproved,
+        m.VenueReported,
+        m.VenueSnapshot,
+        m.VenueConnection,
+        m.EnableFeature,
     ),
     "recorder": ALL,
     "gateway": ALL,
@@ -115,7 +166,24 @@ DOMAINS: Final = tuple(dict.fromkeys(message.TYPE.split(".")[0] for message in R
 
 
 # Said by a service's shell, not by its core: answers of the outside world.
-FROM_OUTSIDE: Final = (m.IntentRecorded, m.IntentFailed, m.GuardianLost, m.HaltTrading, m.ResumeTrading)
+FROM_OUTSIDE: Final = (
+    m.IntentRecorded,
+    m.IntentFailed,
+    m.GuardianLost,
+    m.VenueReported,
+    m.VenueSnapshot,
+    m.VenueConnection,
+    m.LeaseTaken,
+    m.HaltTrading,
+    m.ResumeTrading,
+    m.HaltScope,
+    m.ProposeOrders,
+    m.CancelOrder,
+    m.AmendOrder,
+    m.RunStress,
+    m.AcknowledgeAlert,
+    m.EnableFeature,
+)
 
 
 def publishes(service: str) -> tuple[type[Message], ...]:
@@ -130,6 +198,6 @@ def pattern(message: type[Message]) -> str:
 
 def own_pattern(message: type[Message], service: str) -> str:
     """Filter that matches what `service`, one of its publishers, says of the type and nobody else does."""
-    if ROUTES[message].ids is _by_account_strategy:
+    if ROUTES[message].ids in {_by_account_strategy, _by_service}:
         return f"{message.TYPE}.{service}.>"
     return pattern(message)

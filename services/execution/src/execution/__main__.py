@@ -10,6 +10,7 @@ from common.runtime.settings import section
 from execution.core import Execution
 from execution.settings import Settings
 from execution.shell import ExecutionShell
+from execution.tape_loss import TapeLoss
 
 
 def core(config: Config) -> Core:
@@ -18,10 +19,11 @@ def core(config: Config) -> Core:
 
 
 def shell(config: Config, environment: Environment) -> Shell:
-    """With the journal in PostgreSQL."""
-    return ExecutionShell(section(config, "execution", Settings), environment.postgres_dsn())
+    """With the journal in PostgreSQL. Raises ConfigError for a venue that is not allowed."""
+    return ExecutionShell(section(config, "execution", Settings), environment.postgres_dsn(), TAPE_LOSS)
 
 
+TAPE_LOSS = TapeLoss()
 SERVICE = Service("execution", core, shell)
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import uvloop
 from fastapi import FastAPI
 
 from common.errors import BallastError
+from common.model.account import Account
 from common.runtime import redis
 from common.runtime.environment import Environment
 from common.runtime.postgres import Postgres
@@ -41,7 +42,14 @@ async def main() -> int:
     client = redis.client(environment.redis_url())
     keys = Keys.of_home(environment.home, os.environ)
     app = build(
-        settings=settings, keys=keys, health=process.health, link=link, hub=hub, postgres=postgres, client=client
+        settings=settings,
+        keys=keys,
+        health=process.health,
+        link=link,
+        hub=hub,
+        postgres=postgres,
+        client=client,
+        account=section(process.config, "account", Account).id,
     )
     try:
         return await _serve(_server(app, environment), process, (link.run(), hub.run()))

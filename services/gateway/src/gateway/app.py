@@ -31,6 +31,7 @@ def build(
     hub: Hub,
     postgres: Postgres,
     client: redis.asyncio.Redis,
+    account: str,
 ) -> FastAPI:
     """Everything that answers. `link` and `hub` are run by the caller."""
     app = FastAPI(
@@ -41,7 +42,7 @@ def build(
         redoc_url=None,
     )
     problems.install(app)
-    app.include_router(routes.router(link, postgres, client))
+    app.include_router(routes.router(link, postgres, client, account))
     app.include_router(pages.router(keys, health))
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     _stream(app, hub, settings.max_streams)

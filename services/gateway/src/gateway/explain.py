@@ -68,9 +68,9 @@ def _subject(client_order_id: str, messages: Iterable[Message]) -> Subject:
 
 def _orders(message: Message) -> tuple[Order, ...]:
     match message:
-        case m.PortfolioStep():
+        case m.PortfolioStep() | m.ProposeOrders():
             return message.orders
-        case m.OrderApproved() | m.OrderDenied() | m.OrderSubmitted():
+        case m.OrderApproved() | m.OrderDenied() | m.OrderSubmitted() | m.OrderAmended():
             return (message.order,)
         case _:
             return ()
@@ -167,6 +167,21 @@ def _halt(subject: Subject, message: m.HaltTrading) -> list[Link]:
     return [_link("command", f"halt by {message.author}", message.reason, flatten=message.flatten)]
 
 
+def _manual(subject: Subject, message: m.ProposeOrders) -> list[Link]:
+    orders = [order for order in message.orders if order.client_order_id == subject.client_order_id]
+    return [_link("proposed", _order(order), f"by hand, {message.author}", order=order) for order in orders]
+
+
+def _planned(subject: Subject, message: m.ExecutionPlanned) -> list[Link]:
+    cost = f"{message.expected_bps:.2f} bps expected, {message.naive_bps:.2f} at once"
+    return [_link("plan", f"{message.algorithm} in {message.slices}: {cost}", message.reason, plan=message)]
+
+
+def _costed(subject: Subject, message: m.OrderCosted) -> list[Link]:
+    parts = f"slippage {message.slippage_bps:.2f} + fees {message.fee_bps:.2f}, {message.expected_bps:.2f} expected"
+    return [_link("cost", f"cost {message.total_bps:.2f} bps", parts, cost=message)]
+
+
 def _say(stage: str, what: Callable[[Any], str], rule: Callable[[Any], str]) -> Rule:
     return lambda subject, message: [_link(stage, what(message), rule(message))]
 
@@ -194,6 +209,13 @@ RULES: Final[dict[type[Message], Rule]] = {
     m.RegimeStep: _regime,
     m.SignalsStep: _signals,
     m.PortfolioStep: _target,
+    m.ProposeOrders: _manual,
+    m.ExecutionPlanned: _planned,
+    m.OrderCosted: _costed,
+    m.OrderAmended: _say("order", lambda it: f"amended: {_order(it.order)}", lambda _: "by the venue"),
+    m.AmendApproved: _say("decision", lambda it: f"amendment approved: {_order(it.order)}", lambda _: "checks passed"),
+    m.AmendRejected: _say("order", lambda _: "not amended", lambda it: it.reason),
+    m.CancelRejected: _say("order", lambda _: "not canceled", lambda it: it.reason),
     m.OrderApproved: _approved,
     m.OrderDenied: _denied,
     m.IntentRecorded: _say("order", lambda _: "intent written and committed", lambda _: "recorded before it is sent"),

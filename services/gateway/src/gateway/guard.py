@@ -65,7 +65,7 @@ class Guard:
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE
         if changes and origin is not None and urlsplit(origin).netloc != host:
             return problem(403, f"Origin {origin[:100]!r} is another site than {host!r}")
-        if changes and path.startswith(API) and scope["type"] == "http":
+        if changes and path.startswith(API) and scope["type"] == "http" and scope["method"] != "DELETE":  # has no body
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
                 return problem(415, f"Content-Type {kind[:100]!r}: expected application/json")

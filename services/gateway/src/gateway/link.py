@@ -19,7 +19,7 @@ from common.runtime import metrics
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.heartbeat import SILENT_AFTER_S, Heartbeat, keep_beating
 from common.runtime.nats_tape import Login, NatsTape
-from common.runtime.service import Process
+from common.runtime.service import Process, end
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.runtime.tape import Record
@@ -80,6 +80,10 @@ class Link:
         except (TimeoutError, asyncio.CancelledError):
             raise TapeError("NATS did not acknowledge the command: it may or may not be on the tape") from None
 
+    def unique(self) -> str:
+        """For the name of something that people order: no two are the same."""
+        return f"{self._ts_event // 10**9}-{secrets.token_hex(4)}"
+
     def services(self) -> list[dict[str, Any]]:
         """Every service and how it is: ready, waiting (with what for), or silent."""
         now = time.monotonic()
@@ -110,9 +114,7 @@ class Link:
             raise tape.broken.result() if tape.broken.done() else TapeError("the heartbeat cannot be sent")
         finally:
             self._tape = None
-            beating.cancel()
-            with contextlib.suppress(asyncio.CancelledError, TapeError):
-                await beating
+            await end(beating)
             await tape.close()
 
     async def _begin(self, tape: NatsTape) -> None:

@@ -49,6 +49,21 @@ COSTS: Final = """
     GROUP BY strategy_id, instrument_id, commission_currency ORDER BY strategy_id, instrument_id
 """
 
+ORDER_COSTS: Final = """
+    SELECT c.*, p.naive_bps, p.slices, p.reason FROM execution_costs c
+    LEFT JOIN LATERAL (
+        SELECT * FROM execution_plans WHERE client_order_id = c.client_order_id ORDER BY seq DESC LIMIT 1
+    ) AS p ON true
+    WHERE ($1::text IS NULL OR c.instrument_id = $1) AND ($2::bigint IS NULL OR c.seq < $2)
+    ORDER BY c.seq DESC LIMIT $3
+"""
+
+BREAKS: Final = "SELECT * FROM reconciliation_breaks WHERE ($1::bigint IS NULL OR seq < $1) ORDER BY seq DESC LIMIT $2"
+
+MEASURES: Final = "SELECT * FROM risk_measures WHERE ($1::bigint IS NULL OR seq < $1) ORDER BY seq DESC LIMIT $2"
+
+STRESS: Final = "SELECT * FROM stress_results WHERE seq = (SELECT max(seq) FROM stress_results) ORDER BY loss DESC"
+
 # The newest $1 steps; the oldest price first.
 PRICES: Final = """
     SELECT bar ->> 'instrument_id' AS instrument_id, array_agg((bar -> 'close')::float8 ORDER BY seq) AS px

@@ -7,46 +7,34 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import redis.asyncio
-from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 
-from common import messages as m
 from common.model.enums import OrderState
 from common.model.time import Timeframe
 from common.runtime.postgres import Postgres
 from gateway import explain, hot, queries
+from gateway.commands import add_commands
 from gateway.link import Link
 
 PROPOSED: Final = "PROPOSED"
 _NO_ZERO: Final = r"^[^\x00]*$"  # PostgreSQL's text has no character 0
+_JSON_COLUMNS: Final = frozenset(
+    ("var", "es", "component_var", "marginal_var", "by_currency", "by_sector", "by_strategy", "by_instrument")
+)
 Text = Annotated[str | None, Query(max_length=100, pattern=_NO_ZERO)]
 Before = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=500)]
 OrderId = Annotated[str, Path(max_length=200, pattern=_NO_ZERO)]
 
 
-class Halt(BaseModel):
-    """Stop trading. `flatten` also closes every position."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
-    flatten: bool = False
-
-
-class Resume(BaseModel):
-    """End a halt."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
-
-
-def router(link: Link, postgres: Postgres, client: redis.asyncio.Redis) -> APIRouter:
+def router(link: Link, postgres: Postgres, client: redis.asyncio.Redis, account: str) -> APIRouter:
     """All routes, on the three things they read from."""
     routes = APIRouter(prefix="/api/v1", default_response_class=Response)
     _now(routes, client)
     _orders(routes, postgres)
     _history(routes, postgres)
-    _operations(routes, link)
+    _health(routes, link)
+    add_commands(routes, link, account)
     return routes
 
 
@@ -138,6 +126,23 @@ def _history(routes: APIRouter, postgres: Postgres) -> None:
     async def costs(instrument_id: Text = None, strategy_id: Text = None) -> Response:
         return _json({"items": list(map(dict, await postgres.fetch(queries.COSTS, instrument_id, strategy_id)))})
 
+    @routes.get("/execution/orders", summary="What every finished order cost, against what was expected")
+    async def order_costs(instrument_id: Text = None, before: Before = None, limit: Limit = 100) -> Response:
+        return _page(await postgres.fetch(queries.ORDER_COSTS, instrument_id, before, limit), limit, "seq")
+
+    @routes.get("/reconciliation", summary="The ledger of breaks between our book and the venue's, newest first")
+    async def reconciliation(before: Before = None, limit: Limit = 100) -> Response:
+        return _page(await postgres.fetch(queries.BREAKS, before, limit), limit, "seq")
+
+    @routes.get("/risk/measures", summary="VaR, ES, exposures and back-tests, newest first")
+    async def measures(before: Before = None, limit: Limit = 100) -> Response:
+        rows = await postgres.fetch(queries.MEASURES, before, limit)
+        return _page([_with_numbers(row) for row in rows], limit, "seq")
+
+    @routes.get("/risk/stress", summary="What the book would lose in every scenario, as of the last test")
+    async def stress() -> Response:
+        return _json({"items": [_with_numbers(row) for row in await postgres.fetch(queries.STRESS)]})
+
     @routes.get("/alerts", summary="What somebody should have looked at, newest first")
     async def alerts(before: Before = None, limit: Limit = 100) -> Response:
         return _page(await postgres.fetch(queries.ALERTS, before, limit), limit, "seq")
@@ -147,31 +152,15 @@ def _history(routes: APIRouter, postgres: Postgres) -> None:
         return _page(await postgres.fetch(queries.RUNS, before, limit), limit, "seq")
 
 
-def _operations(routes: APIRouter, link: Link) -> None:
+def _health(routes: APIRouter, link: Link) -> None:
     @routes.get("/health/services", summary="Which services are ready, wait for something, or are silent")
     async def services() -> Response:
         return _json({"tape": {"up": link.up}, "services": link.services()})
 
-    @routes.post("/risk/halt", summary="Emergency stop; needs nothing but NATS", status_code=202)
-    async def halt(body: Halt, request: Request) -> Response:
-        author = request.scope["user"]
-        return await _command(
-            link,
-            lambda book, ts: m.HaltTrading(
-                ts_event=ts, book=book, author=author, reason=body.reason, flatten=body.flatten
-            ),
-        )
 
-    @routes.post("/risk/resume", summary="End a halt", status_code=202)
-    async def resume(body: Resume, request: Request) -> Response:
-        author = request.scope["user"]
-        return await _command(
-            link, lambda book, ts: m.ResumeTrading(ts_event=ts, book=book, author=author, reason=body.reason)
-        )
-
-
-async def _command(link: Link, make: Any) -> Response:
-    return _json({"seq": await link.command(make)}, status=202)
+def _with_numbers(row: Any) -> dict[str, Any]:
+    """A row in which JSON columns are JSON again."""
+    return {name: msgspec.Raw(value.encode()) if name in _JSON_COLUMNS else value for name, value in row.items()}
 
 
 def _page(rows: Sequence[Any], limit: int, cursor: str) -> Response:
@@ -180,8 +169,8 @@ def _page(rows: Sequence[Any], limit: int, cursor: str) -> Response:
     return _json({"items": list(map(dict, rows)), "next": following})
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+def _json(value: Any) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 def _unknown(client_order_id: str) -> HTTPException:

@@ -65,13 +65,16 @@ RULES: Final[Mapping[type[Message], Rule]] = {
     m.ExecutionStep: _as("portfolio", key="execution"),
     m.RiskStep: _as("risk", key="risk"),
     m.TradingStateChanged: _trading_state,
-    m.LadderChanged: _as("alerts"),
+    m.RiskMeasured: _as("risk", key="measures"),
+    m.StressTested: _as("risk", key="stress"),
+    **dict.fromkeys((m.LadderChanged, m.AlertRaised, m.AlertAcknowledged, m.ScopeHalted), _as("alerts")),
+    **dict.fromkeys((m.FeatureChanged, m.VenueHealth, m.ReconciliationBreak, m.LeaseTaken), _as("alerts")),
     m.GuardianLost: _as("alerts"),
     m.IntentFailed: _as("alerts"),
     m.MarketDataEnded: _as("alerts"),
     m.OrderFilled: _fill,
     **dict.fromkeys((m.OrderApproved, m.OrderDenied, m.OrderSubmitted, m.OrderAccepted), _as("orders")),
-    **dict.fromkeys((m.OrderRejected, m.OrderCanceled, m.OrderExpired), _as("orders")),
+    **dict.fromkeys((m.OrderRejected, m.OrderCanceled, m.OrderExpired, m.OrderAmended), _as("orders")),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
+from common.messages.bracket import MANUAL
 from common.messages.orders import ExecutionStep, Order
 from common.messages.portfolio import Contribution, Target
 from common.model.enums import Side
@@ -17,32 +18,53 @@ _NOBODY: Final = "no strategy holds it any more"
 
 
 def held_after_working(execution: ExecutionStep) -> dict[str, Decimal]:
-    """Positions plus what working orders will add."""
+    """Positions plus what working orders will add, but for an operator's: what those fill becomes the operator's."""
     held = {position.instrument_id: position.signed_qty for position in execution.positions}
     for order in execution.open_orders:
+        if order.strategy_id == MANUAL:
+            continue
         held[order.instrument_id] = held.get(order.instrument_id, ZERO) + order.signed_leaves_qty
     return held
 
 
-def target(instrument_id: str, wanted: Decimal, has: Decimal, shares: Sequence[Contribution]) -> Target:
-    """Where the book wants to be, and whose shares add up to that."""
-    names = ", ".join(f"{share.strategy_id} {share.timeframe} {share.signed_qty:+f}" for share in shares)
+def target(
+    instrument_id: str,
+    wanted: Decimal,
+    has: Decimal,
+    shares: Sequence[Contribution],
+    manual: Decimal = ZERO,
+    events: Sequence[str] = (),
+) -> Target:
+    """Where the book wants to be, whose shares add up to that (the operator's part too), and what just became of others."""
+    names = [f"{share.strategy_id} {share.timeframe} {share.signed_qty:+f}" for share in shares]
+    if manual:
+        names.append(f"{MANUAL} {manual:+f}")
     return Target(
         instrument_id=instrument_id,
         signed_qty=wanted,
         held_qty=has,
         contributions=tuple(shares),
-        reason=names or _NOBODY,
+        reason="; ".join((", ".join(names) or _NOBODY, *events)),
     )
 
 
-def orders(target: Target, goal: Decimal, *, book: str, account: str, ref_px: Decimal, ts: int) -> Iterator[Order]:
+def orders(
+    target: Target,
+    goal: Decimal,
+    *,
+    book: str,
+    account: str,
+    ref_px: Decimal,
+    ts: int,
+    events: Sequence[str] = (),
+) -> Iterator[Order]:
     """From what `target` found held to `goal`: one order; two when the position flips, so that the exit is never held back
     with the entry. Ids derive from book, instrument and time: the same step names the same orders in every run.
     """
     has = target.held_qty
     legs = [goal - has] if has * goal >= 0 else [-has, goal]
-    why = "; ".join(f"{share.strategy_id} {share.timeframe}: {share.reason}" for share in target.contributions)
+    shares = (f"{share.strategy_id} {share.timeframe}: {share.reason}" for share in target.contributions)
+    why = "; ".join((*shares, *events))
     for number, qty in enumerate(legs, start=1):
         yield Order(
             client_order_id=f"{book}-{target.instrument_id.replace('.', '-')}-{_stamp(ts)}-{number}",

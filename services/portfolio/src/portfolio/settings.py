@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from common.isolation import IsolationSettings
 from common.model.enums import Tier
 from common.model.time import Timeframe
 
@@ -14,6 +15,48 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 def _tiers() -> dict[Tier, float]:
     return {Tier.CORE: 0.6, Tier.GROWTH: 0.3, Tier.TACTICAL: 0.1}
+
+
+class ExitLevel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A partial exit."""
+
+    atr: Annotated[float, msgspec.Meta(gt=0, description="taken when the price is this many ATR in favor")]
+    fraction: Annotated[float, msgspec.Meta(gt=0, le=1, description="of the whole share that is given up then")]
+
+
+class ExitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ways out beside the plain stop (PFL-09)."""
+
+    enabled: Annotated[
+        bool, msgspec.Meta(description="whether these exits are watched; plain stops are in any case")
+    ] = False
+    levels: Annotated[
+        tuple[ExitLevel, ...], msgspec.Meta(max_length=10, description="partial exits, nearest first")
+    ] = (
+        ExitLevel(atr=1.5, fraction=0.3),
+        ExitLevel(atr=3.0, fraction=0.3),
+        ExitLevel(atr=5.0, fraction=0.2),
+    )
+    breakeven_atr: Annotated[
+        float, msgspec.Meta(ge=0, description="that many ATR in favor bring the stop to the entry price; 0: never")
+    ] = 2.0
+    tighten_atr: Annotated[
+        float, msgspec.Meta(ge=0, description="distance in ATR to which the stop goes when momentum turns; 0: never")
+    ] = 0.5
+    momentum_bars: Annotated[
+        int, msgspec.Meta(ge=1, le=500, description="momentum is the close less the close so many bars before")
+    ] = 10
+    time_limit_hours: Annotated[int, msgspec.Meta(ge=0, le=8760, description="longest holding time; 0: none")] = 24
+    regime_change: Annotated[
+        bool, msgspec.Meta(description="leave when the stable regime turns against the direction, or to CRISIS")
+    ] = True
+
+    def __post_init__(self) -> None:
+        distances = [level.atr for level in self.levels]
+        if distances != sorted(set(distances)):
+            raise ValueError(f"Expected levels in rising order of atr, got {distances}")
+        if (total := sum(level.fraction for level in self.levels)) > 1 + 1e-9:
+            raise ValueError(f"Expected fractions that add up to at most 1, got {total:g}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         msgspec.Meta(ge=0, description="smaller changes of a position are not worth their cost; exits always are"),
     ] = 500.0
+    exits: ExitSettings = ExitSettings()
+    isolation: IsolationSettings = IsolationSettings()
 
     def __post_init__(self) -> None:
         if (total := sum(self.allocation.values())) > 1 + 1e-9:

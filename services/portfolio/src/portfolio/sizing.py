@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from math import isfinite, log, sqrt
+from operator import mul
+from typing import NamedTuple
 
 from common.messages.portfolio import Contribution
 from common.messages.signals import Signal
@@ -14,6 +16,14 @@ from common.model.money import ZERO
 from portfolio.settings import Settings
 
 Closes = Sequence[tuple[int, float]]
+
+
+class Moves(NamedTuple):
+    """Log returns between closes at `times`, less their mean, and the sum of their squares."""
+
+    times: Sequence[int]
+    deviations: Sequence[float]
+    squares: float
 
 
 def contribution(
@@ -32,11 +42,11 @@ def contribution(
     `base` = account x tier allocation x risk per trade, money lost at the stop. `rate` converts the quote currency,
     `room` is the risk still allowed. None when nothing tradable is left.
     """
-    base = equity * _exact(settings.allocation.get(signal.tier, 0.0)) * _exact(settings.risk_per_trade)
+    base = equity * exact(settings.allocation.get(signal.tier, 0.0)) * exact(settings.risk_per_trade)
     volatility = volatility_adjustment(signal.vol_ratio)
     related = correlation_adjustment(correlation, settings.correlation_threshold)
-    wanted = base * _exact(volatility) * _exact(related) * _exact(signal.size_factor)
-    loss_per_unit = px * rate * _exact(signal.stop_fraction)
+    wanted = base * exact(volatility) * exact(related) * exact(signal.size_factor)
+    loss_per_unit = px * rate * exact(signal.stop_fraction)
     if equity <= 0 or loss_per_unit <= 0:
         return None
     qty = instrument.round_qty(min(wanted, max(room, ZERO)) / loss_per_unit)
@@ -55,8 +65,12 @@ def contribution(
     )
 
 
-def scaled(share: Contribution, factor: Decimal, instrument: Instrument) -> Contribution | None:
-    """The same share times `factor` <= 1, rounded toward zero; None when nothing is left."""
+def scaled(
+    share: Contribution, factor: Decimal, instrument: Instrument, reason: str | None = None
+) -> Contribution | None:
+    """The same share times `factor` <= 1, rounded toward zero, for the same reason if no other is given; None when nothing is
+    left.
+    """
     qty = instrument.round_qty(share.signed_qty * factor)
     if not qty:
         return None
@@ -69,7 +83,7 @@ def scaled(share: Contribution, factor: Decimal, instrument: Instrument) -> Cont
         volatility_adjustment=share.volatility_adjustment,
         correlation_adjustment=share.correlation_adjustment,
         regime_adjustment=share.regime_adjustment,
-        reason=share.reason,
+        reason=share.reason if reason is None else reason,
     )
 
 
@@ -103,17 +117,25 @@ def return_correlation(a: Closes, b: Closes, window: int) -> float | None:
     """Pearson correlation of log returns at common times, newest `window`; None below 5 returns or without variance."""
     other = dict(b)
     common = [(x, other[ts]) for ts, x in a if ts in other][-(window + 1) :]
-    if len(common) < 6:
+    return pearson(moves([(0, x) for x, _ in common]), moves([(0, y) for _, y in common]))
+
+
+def moves(closes: Closes) -> Moves:
+    """Of closes > 0, oldest first."""
+    returns = [log(y / x) for (_, x), (_, y) in pairwise(closes)]
+    mean = sum(returns) / len(returns) if returns else 0.0
+    deviations = [each - mean for each in returns]
+    return Moves([ts for ts, _ in closes], deviations, sum([each**2 for each in deviations]))
+
+
+def pearson(a: Moves, b: Moves) -> float | None:
+    """Correlation of moves at the same times; None below 5 of them or without variance."""
+    if len(a.deviations) < 5 or a.squares <= 0 or b.squares <= 0:
         return None
-    ra = [log(y[0] / x[0]) for x, y in pairwise(common)]
-    rb = [log(y[1] / x[1]) for x, y in pairwise(common)]
-    ma, mb = sum(ra) / len(ra), sum(rb) / len(rb)
-    va, vb = sum((x - ma) ** 2 for x in ra), sum((x - mb) ** 2 for x in rb)
-    if va <= 0 or vb <= 0:
-        return None
-    result = sum((x - ma) * (y - mb) for x, y in zip(ra, rb, strict=True)) / sqrt(va * vb)
+    result = sum(map(mul, a.deviations, b.deviations)) / sqrt(a.squares * b.squares)
     return max(-1.0, min(1.0, result)) if isfinite(result) else None
 
 
-def _exact(value: float) -> Decimal:
+def exact(value: float) -> Decimal:
+    """The decimal that the float is written as."""
     return Decimal(repr(value))

@@ -16,7 +16,53 @@ from common import messages as m
 from common.messages.base import Message
 
 GENESIS: Final = "0" * 64
-AUDITED: Final[dict[type[Message], str]] = {m.HaltTrading: "halt", m.ResumeTrading: "resume"}
+AUDITED: Final[dict[type[Message], str]] = {
+    m.HaltTrading: "halt",
+    m.ResumeTrading: "resume",
+    m.HaltScope: "halt scope",
+    m.ProposeOrders: "order",
+    m.CancelOrder: "cancel",
+    m.AmendOrder: "amend",
+    m.RunStress: "stress",
+    m.AcknowledgeAlert: "acknowledge",
+    m.EnableFeature: "enable feature",
+}
+Command = (
+    m.HaltTrading
+    | m.ResumeTrading
+    | m.HaltScope
+    | m.ProposeOrders
+    | m.CancelOrder
+    | m.AmendOrder
+    | m.RunStress
+    | m.AcknowledgeAlert
+    | m.EnableFeature
+)
+
+
+def reason(command: Command) -> str:
+    """What it was about, in words for people."""
+    match command:
+        case m.HaltScope():
+            scope = " in ".join(filter(None, (command.strategy_id, command.instrument_id)))
+            return f"{'halt' if command.halted else 'resume'} {scope}: {command.reason}"
+        case m.ProposeOrders():
+            orders = (
+                f"{o.client_order_id} {o.side} {o.qty:f} {o.instrument_id} {o.order_type}" for o in command.orders
+            )
+            return "; ".join(orders)
+        case m.CancelOrder():
+            return f"{command.client_order_id}: {command.reason}"
+        case m.AmendOrder():
+            return f"{command.client_order_id}: qty {command.qty}, limit {command.limit_px}, stop {command.stop_px}"
+        case m.AcknowledgeAlert():
+            return command.alert_id
+        case m.EnableFeature():
+            return f"{command.service} {command.feature}: {command.reason}"
+        case m.RunStress():
+            return "on demand"
+        case _:
+            return command.reason
 
 
 def seal(previous: str, row: Sequence[Any]) -> str:

@@ -14,6 +14,7 @@ from common.runtime.redis import TAPE
 from common.runtime.tape import Record
 from recorder import hot, projections
 from recorder.hot import Put
+from recorder.rows import Row
 from recorder.store import Batch, DeadLetter, Position
 
 # PostgreSQL has no character 0 in text and jsonb; JSON has, as an escape after an even number of backslashes.
@@ -57,7 +58,7 @@ def _add(batch: Batch, record: Record) -> None:
     batch.put(hot.changes(record.seq, envelope, message))
 
 
-def _tape_row(seq: int, envelope: Envelope) -> projections.Row:
+def _tape_row(seq: int, envelope: Envelope) -> Row:
     return (
         seq,
         envelope.ts_init,

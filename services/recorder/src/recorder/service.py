@@ -7,7 +7,6 @@ where this recorder believes it to be.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any, Final
 
 import asyncpg
@@ -18,7 +17,7 @@ from common.runtime import metrics, redis
 from common.runtime.heartbeat import keep_beating
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.postgres import Postgres, PostgresError
-from common.runtime.service import Process
+from common.runtime.service import Process, end
 from common.runtime.tape import Record, Tape
 from recorder import schema
 from recorder.intake import batch_of, position, set_aside
@@ -53,7 +52,7 @@ class Recorder:
             while not stopping.done():
                 await self._live_until_trouble(stopping, mirror)
         finally:
-            await _end(mirror, stopping)
+            await asyncio.gather(end(mirror), end(stopping))
             await self._postgres.close()
 
     async def _live_until_trouble(self, stopping: asyncio.Task[Any], mirror: asyncio.Task[Any]) -> None:
@@ -81,7 +80,7 @@ class Recorder:
                 if task.done():
                     task.result()
         finally:
-            await _end(*work)
+            await asyncio.gather(*map(end, work))
             await tape.close()
 
     async def _connect(self) -> NatsTape:
@@ -165,11 +164,3 @@ async def _next(queue: asyncio.Queue[Record]) -> list[Record]:
     while len(records) < BATCH and not queue.empty():
         records.append(queue.get_nowait())
     return records
-
-
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task

@@ -12,7 +12,8 @@ from common.errors import BallastError
 from common.runtime.postgres import PostgresError
 from recorder.audit import GENESIS, first_break, sealed
 from recorder.hot import Put
-from recorder.projections import COLUMNS, Row
+from recorder.projections import COLUMNS
+from recorder.rows import Row
 
 _TAPE: Final = (
     *("seq", "ts_init", "ts_event", "type", "source", "id", "correlation_id", "causation_id", "cause_seq"),

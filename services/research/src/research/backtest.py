@@ -15,7 +15,8 @@ from common.model.account import Account
 from common.model.enums import TradingState
 from common.model.time import NS_PER_DAY
 from common.runtime.settings import section
-from execution.core import Execution, RecordIntent
+from execution.core import Execution
+from execution.effects import RecordIntent
 from execution.settings import Settings as ExecutionSettings
 from market_data.source import source
 from portfolio.core import Portfolio
@@ -23,6 +24,7 @@ from portfolio.settings import Settings as PortfolioSettings
 from regime.core import RegimeDetector
 from regime.settings import Settings as RegimeSettings
 from risk_guardian.core import RiskGuardian
+from risk_guardian.scenarios import load as load_scenarios
 from risk_guardian.settings import Settings as GuardianSettings
 from signals.core import Signals
 from signals.loader import load_strategies
@@ -33,12 +35,13 @@ def cores(config: Mapping[str, Any]) -> dict[str, Core]:
     """Every core that reads the tape, from the effective configuration, in the order of a step."""
     account = section(config, "account", Account)
     signals_settings = section(config, "signals", SignalsSettings)
+    guardian_settings = section(config, "risk_guardian", GuardianSettings)
     return {
         "execution": Execution(section(config, "execution", ExecutionSettings), account),
         "regime": RegimeDetector(section(config, "regime", RegimeSettings)),
         "signals": Signals(signals_settings, load_strategies(signals_settings)),
         "portfolio": Portfolio(section(config, "portfolio", PortfolioSettings), account),
-        "risk_guardian": RiskGuardian(section(config, "risk_guardian", GuardianSettings), account),
+        "risk_guardian": RiskGuardian(guardian_settings, account, load_scenarios(guardian_settings.scenarios_dir)),
     }
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from common.messages.base import Message
-from common.messages.control import InstrumentsDefined
+from common.messages.control import FeatureChanged, InstrumentsDefined
 from common.messages.market_data import MarketDataEnded, MarketSlice, RowsQuarantined
 from common.messages.orders import (
     OrderAccepted,
@@ -43,6 +43,7 @@ class Summary:
         self.ended: MarketDataEnded | None = None
         self.equity: Decimal | None = None
         self.ts = 0
+        self.features_off: dict[str, str] = {}
         self._unanswered: set[str] = set()
         self._orders: dict[str, list[str]] = {}
         self._fills: dict[str, str] = {}
@@ -72,6 +73,7 @@ class Summary:
             OrderExpired: lambda said: self._end(said.client_order_id, OrderState.EXPIRED, f"{said.leaves_qty:f}"),
             RiskStep: self._on_risk,
             TradingStateChanged: self._on_trading_state,
+            FeatureChanged: self._on_feature,
         }
 
     @property
@@ -108,6 +110,7 @@ class Summary:
             "max_drawdown": _max_drawdown(self._curve),
             "costs": {"commission": round(float(self._costs), 2), "turnover": round(float(self._turnover), 2)},
             "halts": self.halts,
+            "features_off": self.features_off,
             "digest": self.digest(),
         }
 
@@ -146,6 +149,14 @@ class Summary:
 
     def _on_trading_state(self, message: TradingStateChanged) -> None:
         self.halts += message.state is TradingState.HALTED and message.previous is not TradingState.HALTED
+
+    def _on_feature(self, message: FeatureChanged) -> None:
+        """What has failed too often and does not take part any more, with the reason: a result without it must say so."""
+        name = f"{message.service} {message.feature}"
+        if message.enabled:
+            self.features_off.pop(name, None)
+            return
+        self.features_off[name] = message.reason
 
     def _on_approved(self, message: OrderApproved) -> None:
         self.approved += 1

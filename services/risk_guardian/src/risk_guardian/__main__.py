@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from common.core import Core
 from common.model.account import Account
-from common.runtime.service import Config, Service, run
+from common.runtime.environment import Environment
+from common.runtime.service import Config, Service, Shell, run
 from common.runtime.settings import section
+from risk_guardian import scenarios
 from risk_guardian.core import RiskGuardian
 from risk_guardian.settings import Settings
+from risk_guardian.shell import GuardianShell, obey_signals
 
 
 def core(config: Config) -> Core:
-    """From sections `[risk_guardian]` and `[account]`."""
-    return RiskGuardian(section(config, "risk_guardian", Settings), section(config, "account", Account))
+    """From sections `[risk_guardian]` and `[account]`, with the stress scenarios that ship and the user's own."""
+    settings = section(config, "risk_guardian", Settings)
+    return RiskGuardian(settings, section(config, "account", Account), scenarios.load(settings.scenarios_dir))
 
 
-SERVICE = Service("risk_guardian", core)
+def shell(config: Config, environment: Environment) -> Shell:
+    """With an eye on the stop file."""
+    return GuardianShell(environment.home)
+
+
+SERVICE = Service("risk_guardian", core, shell)
 
 if __name__ == "__main__":
+    obey_signals()
     run(SERVICE)

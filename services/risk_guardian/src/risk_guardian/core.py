@@ -1,77 +1,134 @@
-"""Approves, cuts or denies every proposed order; climbs the risk ladders; halts."""
+"""Approves, cuts or denies every proposed order; climbs the risk ladders; halts; raises alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
-
-import msgspec
 
 from common.core import Effect
 from common.messages.base import Message
 from common.messages.control import InstrumentsDefined
 from common.messages.market_data import MarketSlice
 from common.messages.orders import (
+    AmendOrder,
+    AmendRejected,
     ExecutionStep,
-    Order,
+    OrderAmended,
     OrderApproved,
     OrderCanceled,
     OrderDenied,
     OrderExpired,
     OrderFilled,
     OrderRejected,
+    ProposeOrders,
+    VenueHealth,
 )
 from common.messages.portfolio import PortfolioStep
-from common.messages.risk import HaltTrading, LadderChanged, ResumeTrading, RiskStep, TradingStateChanged
+from common.messages.risk import (
+    AcknowledgeAlert,
+    HaltScope,
+    HaltTrading,
+    ResumeTrading,
+    RiskStep,
+    RunStress,
+    ScopeHalted,
+)
 from common.model.account import Account
-from common.model.enums import Side, TradingState
 from common.model.money import ZERO, Conversion
-from common.model.time import NS_PER_MINUTE, to_datetime
-from risk_guardian import ladder
-from risk_guardian.checks import CHECKS, Breach, Context, Cut, gross_exposure
+from risk_guardian import halts, ladder, streaks, watch
+from risk_guardian.alerts import Alarms
+from risk_guardian.checks import gross_exposure
+from risk_guardian.ladder import Restriction
+from risk_guardian.measures import Measures
+from risk_guardian.reduce import demand_calm, demand_share, press
+from risk_guardian.scenarios import Scenario
 from risk_guardian.settings import Settings
-from risk_guardian.state import State, Working
+from risk_guardian.state import State
+from risk_guardian.verdict import NAME, Judge, Now
+from risk_guardian.watch import Reporter
 
-NAME: Final = "risk_guardian"
-SEEN_IDS_KEPT: Final = 20_000  # each snapshot holds them
+NO_SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType({})
 
 
 class RiskGuardian:
     """Guards one account. Same inputs, same outputs."""
 
-    def __init__(self, settings: Settings, account: Account) -> None:
+    def __init__(self, settings: Settings, account: Account, scenarios: Mapping[str, Scenario] = NO_SCENARIOS) -> None:
+        """`scenarios` are those of the stress tests, from `scenarios.load`."""
         self._settings = settings
         self._account = account
+        self._judge = Judge(settings.limits, account.id)
+        self._measures = Measures(settings.measures, account.currency, scenarios, settings.limits.sectors)
+        self._reporter = Reporter(settings, self._measures)
+        self._alarms = Alarms(settings.alerts, settings.ladders)
         self.state = State()
         self._conversion = Conversion(account.currency, ())
         self._conversion_of = 0
 
     def handle(self, message: Message) -> Sequence[Message | Effect]:
+        """Alerts come behind what they are about, but never behind the message that closes the step."""
+        said = self._answer(message)
+        alerts = [alert for about in (message, *said) for alert in self._alarms.about(about, self.state)]
+        if not alerts:
+            return said
+        end = len(said) - bool(said and isinstance(said[-1], RiskStep))
+        return [*said[:end], *alerts, *said[end:]]
+
+    def pending(self) -> Sequence[Effect]:
+        return ()
+
+    def _answer(self, message: Message) -> Sequence[Message]:
+        state = self.state
         match message:
             case MarketSlice():
                 self._observe(message)
             case ExecutionStep():
-                return list(self._evaluate(message.ts_event))
+                return list(self._evaluate())
             case PortfolioStep():
                 return self._judge_all(message)
             case OrderFilled():
                 self._on_fill(message)
-            case OrderCanceled() | OrderExpired() | OrderRejected():
-                self.state.working.pop(message.client_order_id, None)
+            case OrderCanceled():
+                state.working.pop(message.client_order_id, None)
+                self._judge.on_cancel(message, state)
+            case OrderExpired() | OrderRejected():
+                state.working.pop(message.client_order_id, None)
             case OrderDenied():
                 if message.by != NAME:
-                    self.state.working.pop(message.order.client_order_id, None)
-            case HaltTrading():
-                return list(self._on_halt(message))
-            case ResumeTrading():
-                return list(self._on_resume(message))
+                    state.working.pop(message.order.client_order_id, None)
+            case OrderAmended() | AmendRejected():
+                self._judge.on_amended(message.order, state)
+            case VenueHealth():
+                self._on_venue(message)
             case InstrumentsDefined():
                 self._define(message)
+            case _:
+                return list(self._obey(message))
         return ()
 
-    def pending(self) -> Sequence[Effect]:
-        return ()
+    def _obey(self, message: Message) -> Iterator[Message]:
+        """Commands take effect at once, at the time of the last slice."""
+        state = self.state
+        match message:
+            case HaltTrading():
+                yield halts.halt(state, message)
+                yield from self._press()
+            case ResumeTrading():
+                yield from halts.resume(state, self._settings.ladders, message)
+            case HaltScope():
+                if not (message.halted and message.instrument_id):  # from here on it is the operator's, halted or not
+                    streaks.lift(state.streaks, message.strategy_id)
+                yield self._judge.on_halt_scope(message, state, state.ts)
+            case ProposeOrders():
+                yield from self._judge.judge_proposed(message, state, self._now(state.ts, state.step))
+            case AmendOrder():
+                yield self._judge.judge_amend(message, state, self._now(state.ts, state.step))
+            case RunStress():
+                yield self._measures.stressed(state, message.author)
+            case AcknowledgeAlert():
+                yield from self._alarms.acknowledge(message, state)
 
     # --- what we see ---------------------------------------------------------------------------------
 
@@ -83,11 +140,12 @@ class RiskGuardian:
         if not state.ledger.cash:
             state.ledger.credit(self._account.currency, self._account.starting_cash)
             state.peak_equity = self._account.starting_cash
+        self._measures.define(state)
 
     def _observe(self, message: MarketSlice) -> None:
-        state = self.state
+        state, quoted = self.state, {quote.instrument_id for quote in message.quotes}
         for bar in message.bars:
-            if bar.base:
+            if bar.base and bar.instrument_id not in quoted:  # a quote is the better price
                 state.last_px[bar.instrument_id] = state.instruments[bar.instrument_id].round_price(bar.close)
                 state.last_px_ns[bar.instrument_id] = message.ts_event
         for quote in message.quotes:
@@ -95,205 +153,133 @@ class RiskGuardian:
             state.last_px[quote.instrument_id] = state.instruments[quote.instrument_id].round_price(mid)
             state.last_px_ns[quote.instrument_id] = message.ts_event
         state.step, state.ts = message.step, message.ts_event
+        self._judge.observe(message, state)
+        self._measures.observe(state, message)
 
     def _on_fill(self, message: OrderFilled) -> None:
         state = self.state
         instrument = state.instruments[message.instrument_id]
         state.ledger.apply_fill(instrument, message.signed_qty, message.last_px, message.commission)
+        self._judge.on_fill(message, state)
         working = state.working.get(message.client_order_id)
         if working is not None:
             working.signed_leaves_qty -= message.signed_qty
             if message.leaves_qty == 0:
                 del state.working[message.client_order_id]
 
-    # --- the ladder ----------------------------------------------------------------------------------
-
-    def _evaluate(self, ts: int) -> Iterator[Message]:
-        """Equity, drawdown and what they demand, on the positions as of this slice."""
+    def _on_venue(self, message: VenueHealth) -> None:
         state = self.state
-        if state.flatten:
-            yield from self._reduce(ts, ZERO, state.flatten)
+        if message.usable:
+            state.venue_down_ns = None
+        elif state.venue_down_ns is None:
+            state.venue_down_ns = state.ts
+
+    # --- the ladders ---------------------------------------------------------------------------------
+
+    def _evaluate(self) -> Iterator[Message]:
+        """The book as of this slice, and what the ladders demand of it."""
+        state, before = self.state, self.state.equity
         state.equity = state.ledger.equity(state.instruments, state.last_px, self._conversions())
-        if state.equity is None:
-            return
-        state.peak_equity = max(state.peak_equity, state.equity)
-        before = state.ladder.level
-        level = ladder.next_level(self._settings.drawdown_ladder, before, self._drawdown())
-        if level != before:
-            yield self._move_to(level, ts)
-        yield from self._change_state(ts, f"drawdown ladder level {level}", NAME)
-        if level > before:
-            yield from self._cut(before, level, ts)
+        watch.track(state, before)
+        reading = self._measures.evaluate(state)
+        state.var_95_1d, state.heat = reading.var_95_1d, reading.heat
+        yield from self._climb(watch.observed(state, reading))
+        if state.flatten:
+            demand_share(state, ZERO, state.flatten)
+        yield from self._press()
+        yield from self._reporter.due(state)
+        yield from self._alarms.escalate(state)
 
-    def _move_to(self, level: int, ts: int) -> LadderChanged:
-        levels, state = self._settings.drawdown_ladder, self.state
-        before = state.ladder.level
-        state.ladder.level, state.ladder.since_ns = level, ts
-        rung = levels[max(level, before) - 1]
-        return LadderChanged(
-            ts_event=ts,
-            book=state.book,
-            ladder="drawdown",
-            level=level,
-            previous=before,
-            observed=self._drawdown(),
-            threshold=rung.trigger if level > before else rung.release,
-            actions=ladder.actions(levels[level - 1]) if level else ("released",),
-        )
+    def _climb(self, observed: Mapping[str, float | None]) -> Iterator[Message]:
+        state, ladders = self.state, self._settings.ladders
+        before = after = self._restriction()
+        moved = list(ladder.moves(ladders, state.ladders, observed, state.ts))
+        if moved:
+            yield from [halts.move(state, step) for step in moved]
+            after = self._restriction()
+        yield from halts.settle(state, after.state, ladder.reason(state.ladders), NAME)
+        if after.exposure_factor < before.exposure_factor:
+            keep = _exact(after.exposure_factor) / _exact(before.exposure_factor)
+            calm = ladder.closes_most_volatile(ladders, moved)
+            self._demand(keep, ladder.reason(state.ladders), calm=calm)
 
-    def _cut(self, before: int, level: int, ts: int) -> Iterator[Message]:
-        """Positions down to the share of the new level; what the level before had cut is not cut again."""
-        levels = self._settings.drawdown_ladder
-        had, keeps = ladder.exposure_factor(levels, before), ladder.exposure_factor(levels, level)
-        if keeps < had:
-            yield from self._reduce(ts, Decimal(repr(keeps)) / Decimal(repr(had)), f"drawdown ladder level {level}")
-
-    def _reduce(self, ts: int, keep: Decimal, reason: str) -> Iterator[Message]:
-        """Market orders of the guardian's own that leave the share `keep` of every position, after those under way."""
+    def _demand(self, keep: Decimal, reason: str, *, calm: bool) -> None:
+        """Positions down to the share `keep`; what ladders had cut before is not cut again."""
         state = self.state
-        for position in list(state.ledger.positions.values()):
-            instrument = state.instruments[position.instrument_id]
-            held = position.signed_qty + self._own_leaves(position.instrument_id)
-            qty = abs(held) - instrument.round_qty(abs(held) * keep)
-            if not qty or held * position.signed_qty < 0:  # what is under way closes all of it, and will not flip it
-                continue
-            state.own_orders += 1
-            order = Order(
-                client_order_id=f"{state.book}-guardian-{to_datetime(ts):%Y%m%dT%H%M%S}-{state.own_orders}",
-                account=self._account.id,
-                strategy_id=NAME,
-                instrument_id=position.instrument_id,
-                side=Side.SELL if held > 0 else Side.BUY,
-                qty=qty,
-                ref_px=state.last_px.get(position.instrument_id, ZERO),
-                reduce_only=True,
-                reason=reason,
+        if calm:
+            demand_calm(
+                state, keep, reason, lambda name: self._measures.volatility_of(state, name), self._conversions()
             )
-            self._remember(order)
-            yield OrderApproved(ts_event=ts, order=order, step=state.step, rule=reason)
+        else:
+            demand_share(state, keep, reason)
 
-    def _own_leaves(self, instrument_id: str) -> Decimal:
-        own = (order for order in self.state.working.values() if order.own and order.instrument_id == instrument_id)
-        return sum((order.signed_leaves_qty for order in own), ZERO)
+    def _press(self) -> Iterator[OrderApproved]:
+        return press(self.state, self.state.ts, self._judge, self._account.id)
 
-    # --- halt and resume -----------------------------------------------------------------------------
-
-    def _on_halt(self, message: HaltTrading) -> Iterator[Message]:
-        """Always answered, also when halted already: execution waits for the answer. The time is that of the last slice: a
-        commander lives by the wall clock, and an order of tomorrow would never trade in a replay.
-        """
-        state = self.state
-        state.halted = True
-        previous, state.trading = state.trading, TradingState.HALTED
-        yield self._state_changed(state.ts, previous, message.reason, message.author)
-        if message.flatten:
-            state.flatten = f"flatten: {message.reason}"
-            yield from self._reduce(state.ts, ZERO, state.flatten)
-
-    def _on_resume(self, message: ResumeTrading) -> Iterator[Message]:
-        """Ends halts of operators and ladders alike; the drawdown is counted from the equity of now."""
-        state = self.state
-        state.halted, state.flatten = False, ""
-        if state.ladder.level:
-            yield self._move_to(0, state.ts)
-        if state.equity is not None:
-            state.peak_equity = state.equity
-        yield from self._change_state(state.ts, message.reason, message.author)
-
-    def _change_state(self, ts: int, reason: str, author: str) -> Iterator[Message]:
-        """Halts and ladders combine to the most restrictive."""
-        state = self.state
-        wanted = ladder.trading_state(self._settings.drawdown_ladder, state.ladder, state.ts)
-        if state.halted:
-            wanted = TradingState.HALTED
-        if wanted is not state.trading:
-            previous, state.trading = state.trading, wanted
-            yield self._state_changed(ts, previous, reason, author)
-
-    def _state_changed(self, ts: int, previous: TradingState, reason: str, author: str) -> TradingStateChanged:
-        return TradingStateChanged(
-            ts_event=ts, book=self.state.book, state=self.state.trading, previous=previous, reason=reason, author=author
-        )
+    def _restriction(self) -> Restriction:
+        return ladder.restriction(self._settings.ladders, self.state.ladders, self.state.ts)
 
     # --- the verdict ---------------------------------------------------------------------------------
 
     def _judge_all(self, message: PortfolioStep) -> list[Message]:
-        verdicts = [self._judge(order, message) for order in message.orders]
-        state, levels = self.state, self._settings.drawdown_ladder
-        approved = sum(isinstance(verdict, OrderApproved) for verdict in verdicts)
-        step = RiskStep(
+        state = self.state
+        self._measures.on_targets(state, message)
+        said = self._judge.all(
+            message.orders,
+            state,
+            ts=message.ts_event,
+            step=message.step,
+            exposure_factor=self._restriction().exposure_factor,
+            conversion=self._conversions(),
+            after=self._measures.after(state),
+            targets=message.targets,
+        )
+        said.extend(self._review(message))
+        said.append(self._closing(message, said))
+        return said
+
+    def _review(self, message: PortfolioStep) -> Iterator[ScopeHalted]:
+        """Strategies that lose too often in a row, and those that have been paused for long enough. Said when the portfolio
+        has answered the step, so that it always hears of it before the next one.
+        """
+        state, settings = self.state, self._settings.streaks
+        for strategy_id in streaks.reviewed(settings, state):
+            reason = f"paused for {settings.lift_after_days} days"
+            yield self._judge.halt_scope(state, strategy_id, "", ts=state.ts, reason=reason, halted=False)
+        for strategy_id, losses in streaks.losers(settings, state, message.targets):
+            reason = f"{losses} losing trades in a row"
+            yield self._judge.halt_scope(state, strategy_id, "", ts=state.ts, reason=reason)
+
+    def _closing(self, message: PortfolioStep, said: Sequence[Message]) -> RiskStep:
+        """The message that closes the step."""
+        state, restriction = self.state, self._restriction()
+        return RiskStep(
             ts_event=message.ts_event,
             book=message.book,
             step=message.step,
             trading_state=state.trading,
             equity=state.equity,
             peak_equity=state.peak_equity,
-            drawdown=self._drawdown(),
+            drawdown=watch.drawdown(state),
             gross_exposure=gross_exposure(state, self._conversions()),
-            exposure_factor=ladder.exposure_factor(levels, state.ladder.level),
-            stop_factor=ladder.stop_factor(levels, state.ladder.level),
-            approved=approved,
-            denied=len(verdicts) - approved,
-        )
-        return [*verdicts, step]
-
-    def _judge(self, order: Order, message: PortfolioStep) -> Message:
-        rules: list[str] = []
-        judged, context = order, self._context(order)
-        for check in CHECKS:
-            finding = check(context)
-            if finding is None:
-                continue
-            breach = finding.breach if isinstance(finding, Cut) else finding
-            if not isinstance(finding, Cut) or finding.qty <= 0:
-                return self._deny(order, message.ts_event, breach)
-            rules.append(f"{breach.code}: {breach.observed:f} over {breach.limit:f}")
-            judged = msgspec.structs.replace(judged, qty=finding.qty)
-            context = context._replace(order=judged)
-        self._remember(judged)
-        return OrderApproved(
-            ts_event=message.ts_event,
-            order=judged,
-            step=message.step,
-            resized_from=order.qty if judged.qty != order.qty else None,
-            rule="; ".join(rules),
+            exposure_factor=restriction.exposure_factor,
+            stop_factor=restriction.stop_factor,
+            approved=sum(isinstance(one, OrderApproved) for one in said),
+            denied=sum(isinstance(one, OrderDenied) for one in said),
+            min_confidence=restriction.min_confidence,
+            var_95_1d=state.var_95_1d,
+            heat=state.heat,
         )
 
-    def _deny(self, order: Order, ts: int, breach: Breach) -> OrderDenied:
-        return OrderDenied(
-            ts_event=ts, order=order, code=breach.code, observed=breach.observed, limit=breach.limit, by=NAME
-        )
-
-    def _context(self, order: Order) -> Context:
-        return Context(
-            order=order,
-            state=self.state,
-            limits=self._settings.limits,
-            account=self._account.id,
-            held=self.state.held(order.instrument_id, order.side.sign),
-            exposure_factor=ladder.exposure_factor(self._settings.drawdown_ladder, self.state.ladder.level),
-            conversion=self._conversions(),
-        )
-
-    def _remember(self, order: Order) -> None:
-        state = self.state
-        state.seen[order.client_order_id] = None
-        if len(state.seen) > SEEN_IDS_KEPT:
-            del state.seen[next(iter(state.seen))]
-        state.working[order.client_order_id] = Working(
-            instrument_id=order.instrument_id, signed_leaves_qty=order.signed_qty, own=order.strategy_id == NAME
-        )
-        state.approvals = [ts for ts in state.approvals if ts > state.ts - NS_PER_MINUTE]
-        state.approvals.append(state.ts)
-
-    def _drawdown(self) -> float:
-        state = self.state
-        if state.equity is None or state.peak_equity <= 0:
-            return 0.0
-        return max(0.0, float((state.peak_equity - state.equity) / state.peak_equity))
+    def _now(self, ts: int, step: int) -> Now:
+        return Now(ts, step, self._restriction().exposure_factor, self._conversions(), self._measures.after(self.state))
 
     def _conversions(self) -> Conversion:
         if self._conversion_of != len(self.state.instruments):
             self._conversion = Conversion(self._account.currency, self.state.instruments.values())
             self._conversion_of = len(self.state.instruments)
         return self._conversion
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(repr(value))

@@ -46,6 +46,7 @@ __all__ = [
 
 Params: TypeAlias = Mapping[str, float]
 
+_FLOAT_OR_NONE: Final = (float, type(None))
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -144,10 +145,24 @@ def by_sign(value: float, *, full: float, reason: str, confidence: float = 1.0) 
 
 
 def checked(answer: object) -> Opinion | None:
-    """What `decide` returned. Raises TypeError for anything but an Opinion or None."""
-    if answer is None or isinstance(answer, Opinion):
+    """What `decide` returned, with plain floats (a numpy number cannot travel). Raises TypeError for anything but an Opinion
+    of a Direction, a text and numbers, or None.
+    """
+    if answer is None:
+        return None
+    if not isinstance(answer, Opinion):
+        raise TypeError(f"decide returned {answer!r}: expected an Opinion or None")
+    if type(answer.direction) is not Direction or type(answer.reason) is not str:
+        raise TypeError(f"decide returned {answer!r}: expected a Direction, like Direction.LONG, and a text as reason")
+    if type(answer.strength) is type(answer.confidence) is float and type(answer.stop_fraction) in _FLOAT_OR_NONE:
         return answer
-    raise TypeError(f"decide returned {answer!r}: expected an Opinion or None")
+    return Opinion(
+        direction=answer.direction,
+        strength=float(answer.strength),
+        reason=answer.reason,
+        confidence=float(answer.confidence),
+        stop_fraction=None if answer.stop_fraction is None else float(answer.stop_fraction),
+    )
 
 
 def _is_id(value: object) -> bool:

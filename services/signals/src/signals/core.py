@@ -9,17 +9,19 @@ import numpy as np
 
 from common.core import Effect
 from common.errors import ConfigError
+from common.isolation import Isolation, is_off
 from common.messages.base import Message
+from common.messages.control import EnableFeature
 from common.messages.market_data import Bar, MarketSlice
 from common.messages.regime import RegimeReading, RegimeStep
 from common.messages.signals import Signal, SignalsStep
-from common.model.enums import VolState
+from common.model.enums import Direction, VolState
+from common.model.time import Timeframe
 from common.quant.kernel import Floats
 from common.quant.rows import high_low_close, row_numbers, with_rows
-from signals.api import Context, Opinion, Strategy, checked
-from signals.blame import place
+from signals.api import Context, Strategy, checked
 from signals.features import advance
-from signals.plan import Variant, make_plan
+from signals.plan import Entry, Variant, make_plan
 from signals.settings import Settings
 from signals.state import Series, State
 from signals.tracking import Track, direction_of, listen, settle, silence
@@ -40,13 +42,26 @@ class _Look(NamedTuple):
     closes: Floats
 
 
+class _Series(NamedTuple):
+    """Of what a signal speaks, as of its last bar."""
+
+    instrument_id: str
+    timeframe: Timeframe
+    close: float
+    vol_ratio: float | None
+
+
 class Signals:
-    """Waits for the slice and the regime of a step, in either order, then answers with one step: opinions that changed."""
+    """Waits for the slice and the regime of a step, in either order, then answers with one step: opinions that changed.
+
+    Every strategy is a feature of its own, `strategy:<id>`: one that fails again and again is switched off, and flat.
+    """
 
     def __init__(self, settings: Settings, strategies: Sequence[Strategy]) -> None:
         self._settings = settings
         self._timeframes = frozenset(settings.timeframes)
         self._plan = make_plan(strategies)
+        self._isolation = Isolation("signals", settings.isolation)
         self._conditions = {state: settings.condition(state) for state in VolState}
         self.state = State(
             layout=self._plan.layout,
@@ -56,31 +71,54 @@ class Signals:
         )
 
     def handle(self, message: Message) -> Sequence[Message | Effect]:
-        """Raises ConfigError when the state was saved with other strategies, or a strategy fails: it names the line of its file."""
+        """Raises ConfigError when the state was saved with other strategies."""
         state = self.state
         match message:
             case MarketSlice():
                 state.slices[message.step] = message
             case RegimeStep():
                 state.regimes[message.step] = message
+            case EnableFeature():
+                self._isolation.enable(state.features, message)
+                return self._isolation.said(message.book, state.last_ns)
             case _:
                 return ()
         if message.step not in state.slices or message.step not in state.regimes:
             return ()
-        return (self._answer(state.slices.pop(message.step), state.regimes.pop(message.step)),)
+        return self._answer(state.slices.pop(message.step), state.regimes.pop(message.step))
 
     def pending(self) -> Sequence[Effect]:
         return ()
 
-    def _answer(self, market: MarketSlice, regime: RegimeStep) -> SignalsStep:
+    def _answer(self, market: MarketSlice, regime: RegimeStep) -> Sequence[Message]:
         if self.state.layout != self._plan.layout:
             raise ConfigError(
                 f"signals: the saved state is of other strategies or features ({self.state.layout}); "
                 f"expected {self._plan.layout}: restore those files, or start with a fresh state"
             )
+        self.state.last_ns = market.ts_event
         bars = [bar for bar in market.bars if bar.timeframe in self._timeframes]
-        signals = (s for look in self._looks(bars, regime) for s in self._opinions(look)) if bars else ()
-        return SignalsStep(ts_event=market.ts_event, book=market.book, step=market.step, signals=tuple(signals))
+        signals = [s for look in self._looks(bars, regime) for s in self._opinions(look)] if bars else []
+        changes = self._isolation.said(market.book, market.ts_event)
+        if changes:
+            signals.extend(self._withdrawn())
+        step = SignalsStep(ts_event=market.ts_event, book=market.book, step=market.step, signals=tuple(signals))
+        return (*changes, step)
+
+    def _withdrawn(self) -> Iterator[Signal]:
+        """FLAT for whatever a strategy that is switched off has said and not taken back, on all its series."""
+        state = self.state
+        for entry in self._plan.entries:
+            if not is_off(state.features, entry.feature):
+                continue
+            why = f"switched off: {state.features[entry.feature].reason}"
+            for key, row in state.rows.items():
+                track = state.series[row].tracks.get(entry.strategy.id)
+                if track is not None and direction_of(track.said) is not Direction.FLAT:
+                    silence(track)
+                    instrument_id, _, timeframe = key.rpartition(" ")
+                    series = _Series(instrument_id, Timeframe(timeframe), float(state.closes[row, -1]), None)
+                    yield self._signal(series, entry.strategy, track, why)
 
     def _looks(self, bars: Sequence[Bar], regime: RegimeStep) -> Iterator[_Look]:
         """Takes the bars in and looks at each."""
@@ -117,19 +155,25 @@ class Signals:
             series.vol_state, series.away = reported, 0
 
     def _opinions(self, look: _Look) -> Iterator[Signal]:
-        for strategy, variants in zip(self._plan.strategies, self._plan.variants, strict=True):
+        for entry in self._plan.entries:
+            strategy = entry.strategy
             if strategy.timeframes is None or look.bar.timeframe in strategy.timeframes:
                 track = look.series.tracks.setdefault(strategy.id, Track())
                 said, said_in = direction_of(track.said), track.said_in
-                reason = self._hear(look, strategy, variants.get(look.series.vol_state), track)
+                reason = self._hear(look, entry, track)
                 track.said_in = look.series.vol_state
                 changed = direction_of(track.said) is not said
                 if changed or (track.said is not None and track.said_in is not said_in):
-                    yield self._signal(look, strategy, track, reason)
+                    bar, vol_ratio = look.bar, look.reading.vol_ratio if look.reading else None
+                    series = _Series(bar.instrument_id, bar.timeframe, bar.close, vol_ratio)
+                    yield self._signal(series, strategy, track, reason)
 
-    def _hear(self, look: _Look, strategy: Strategy, variant: Variant | None, track: Track) -> str:
-        """The strategy's stand after this bar goes to `track`; returns why, when that is not in its opinion."""
-        vol_state = look.series.vol_state
+    def _hear(self, look: _Look, entry: Entry, track: Track) -> str:
+        """The strategy's stand after this bar goes to `track`; returns why, when that is not in its opinion. A failure is
+        heard like silence.
+        """
+        strategy, vol_state = entry.strategy, look.series.vol_state
+        variant = entry.variants.get(vol_state)
         if variant is None:
             silence(track)
             return f"does not trade in {vol_state} volatility"
@@ -137,24 +181,32 @@ class Signals:
         if context is None:
             silence(track)
             return f"its features for {vol_state} volatility are warming up"
-        listen(track, _ask(strategy, context))
+        answer = self._isolation.attempt(
+            self.state.features,
+            entry.feature,
+            self.state.last_ns,
+            lambda: checked(strategy.decide(context)),
+            None,
+            file=entry.file,
+        )
+        listen(track, answer)
         return settle(track, self._conditions[vol_state], strategy.hold_bars)
 
-    def _signal(self, look: _Look, strategy: Strategy, track: Track, reason: str) -> Signal:
+    def _signal(self, series: _Series, strategy: Strategy, track: Track, reason: str) -> Signal:
         said, condition = track.said, self._conditions[track.said_in]
         return Signal(
             strategy_id=strategy.id,
             tier=strategy.tier,
-            instrument_id=look.bar.instrument_id,
-            timeframe=look.bar.timeframe,
+            instrument_id=series.instrument_id,
+            timeframe=series.timeframe,
             direction=direction_of(said),
             strength=said.strength if said else 0.0,
             confidence=said.confidence if said else 1.0,
             stop_fraction=(said.stop_fraction if said else None) or condition.stop_fraction,
             size_factor=condition.size_factor,
             vol_state=track.said_in,
-            vol_ratio=look.reading.vol_ratio if look.reading else None,
-            ref_px=look.bar.close,
+            vol_ratio=series.vol_ratio,
+            ref_px=series.close,
             reason=reason or (said.reason if said else ""),
         )
 
@@ -178,11 +230,3 @@ def _context(look: _Look, strategy: Strategy, variant: Variant) -> Context | Non
         regime=look.reading,
         closes=look.closes[len(look.closes) - strategy.window :].copy() if strategy.window else _NO_CLOSES,
     )
-
-
-def _ask(strategy: Strategy, context: Context) -> Opinion | None:
-    try:
-        return checked(strategy.decide(context))
-    except Exception as error:
-        where = f"{strategy.id} on {context.bar.instrument_id} {context.bar.timeframe}"
-        raise ConfigError(f"{place(error, strategy.file)}: {where}: {type(error).__name__}: {error}") from error

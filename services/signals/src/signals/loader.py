@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from common.errors import ConfigError
+from common.isolation import place
 from common.model.enums import Tier
 from signals.api import Strategy
-from signals.blame import place
 from signals.settings import Settings
 
 SHIPPED: Final = Path(__file__).parent / "strategies"

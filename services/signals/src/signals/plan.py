@@ -18,11 +18,19 @@ class Variant(NamedTuple):
     columns: tuple[tuple[str, int], ...]
 
 
-class Plan(NamedTuple):
-    """`variants[i]` are those of `strategies[i]`. `layout` changes when saved state would not fit."""
+class Entry(NamedTuple):
+    """A strategy with its variants; `feature` is its name where it fails alone, `file` where it was written."""
 
-    strategies: tuple[Strategy, ...]
-    variants: tuple[Mapping[VolState, Variant], ...]
+    strategy: Strategy
+    variants: Mapping[VolState, Variant]
+    feature: str
+    file: str
+
+
+class Plan(NamedTuple):
+    """`layout` changes when saved state would not fit."""
+
+    entries: tuple[Entry, ...]
     lines: Ints
     words: int
     longest_window: int
@@ -32,14 +40,18 @@ class Plan(NamedTuple):
 def make_plan(strategies: Sequence[Strategy]) -> Plan:
     """All features of all volatility states, each computed once, so that a switch of state finds them warm."""
     columns: dict[Feature, int] = {}
-    variants = tuple(
-        {state: _variant(strategy, params, columns) for state, params in strategy.params.items()}
+    entries = tuple(
+        Entry(
+            strategy,
+            {state: _variant(strategy, params, columns) for state, params in strategy.params.items()},
+            f"strategy:{strategy.id}",
+            strategy.file,
+        )
         for strategy in strategies
     )
     features = tuple(columns)
     return Plan(
-        strategies=tuple(strategies),
-        variants=variants,
+        entries=entries,
         lines=table(features),
         words=sum(feature.words for feature in features),
         longest_window=max((1, *(strategy.window for strategy in strategies))),

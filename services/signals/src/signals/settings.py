@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from common.isolation import IsolationSettings
 from common.model.enums import VolState
 from common.model.time import Timeframe
 
@@ -46,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calmer_after: Annotated[
         int, Meta(ge=1, le=500, description="Bars in a row of lower volatility before strategies adapt to it")
     ] = 10
+    isolation: IsolationSettings = IsolationSettings()
 
     def condition(self, state: VolState) -> Condition:
         """The section of this state of volatility."""

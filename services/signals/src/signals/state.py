@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from common.isolation import Features
 from common.messages.market_data import MarketSlice
 from common.messages.regime import RegimeStep
 from common.model.enums import VolState
@@ -35,3 +36,5 @@ class State(msgspec.Struct):
     series: list[Series] = msgspec.field(default_factory=list)
     slices: dict[int, MarketSlice] = msgspec.field(default_factory=dict)  # by step, waiting for their regime
     regimes: dict[int, RegimeStep] = msgspec.field(default_factory=dict)  # by step, waiting for their slice
+    features: Features = msgspec.field(default_factory=dict)  # those that have failed
+    last_ns: int = 0  # of the last step

@@ -33,3 +33,40 @@ class InstrumentsDefined(Message, frozen=True, kw_only=True):
     account_currency: str
     instruments: tuple[Instrument, ...]
     base_timeframes: tuple[Timeframe, ...]
+
+
+class FeatureChanged(Message, frozen=True, kw_only=True):
+    """A feature of `service` failed too often and is off, or is on again (PLT-08). The rest of the service trades on."""
+
+    TYPE: ClassVar[str] = "system.feature.v1"
+
+    book: str
+    service: str
+    feature: str
+    enabled: bool
+    failures: int
+    reason: str
+
+
+class EnableFeature(Message, frozen=True, kw_only=True):
+    """Switches a disabled feature on again, before its cool-down is over."""
+
+    TYPE: ClassVar[str] = "cmd.features.enable.v1"
+
+    book: str
+    author: str
+    service: str
+    feature: str
+    reason: str
+
+
+class LeaseTaken(Message, frozen=True, kw_only=True):
+    """`instance` speaks for `service` from here on; whoever held the lease before is refused by the tape (PLT-12). `token`
+    rises with every holder.
+    """
+
+    TYPE: ClassVar[str] = "lease.taken.v1"
+
+    service: str
+    instance: str
+    token: int

@@ -35,11 +35,22 @@ class TimeInForce(StrEnum):
     FOK = "FOK"  # all of it at the first chance, or nothing
 
 
+class Algorithm(StrEnum):
+    """How execution works an order (EXE-05)."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"  # post-only at the near side, then across when time is up
+    TWAP = "TWAP"
+    VWAP = "VWAP"
+
+
 class OrderState(StrEnum):
     """FIX order states, as far as this system reaches them."""
 
     APPROVED = "APPROVED"  # by the guardian; the intent is not yet recorded
+    HELD = "HELD"  # recorded; waits for its parent to fill, or is worked by an algorithm's children
     SUBMITTED = "SUBMITTED"
+    UNKNOWN = "UNKNOWN"  # sent, and whether the venue has it is not known: asked before it is sent again
     ACCEPTED = "ACCEPTED"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
@@ -97,7 +108,39 @@ class DenyCode(StrEnum):
     WOULD_INCREASE = "WOULD_INCREASE"  # REDUCING: the order opens, grows or flips a position
     UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
     UNKNOWN_ACCOUNT = "UNKNOWN_ACCOUNT"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER"  # an amendment of an order that does not work
     DUPLICATE_ID = "DUPLICATE_ID"
+    DUPLICATE_CONTENT = "DUPLICATE_CONTENT"  # the same order again within the window
+    REPEATED_EXECUTION = "REPEATED_EXECUTION"  # an automat gone wild: only a person switches it on again
+    STRATEGY_HALTED = "STRATEGY_HALTED"
+    INSTRUMENT_HALTED = "INSTRUMENT_HALTED"
+    RESTRICTED = "RESTRICTED"  # on the restricted list
+    CANCEL_RATE = "CANCEL_RATE"
+    STRATEGY_ORDER_RATE = "STRATEGY_ORDER_RATE"
+    NOTIONAL_RATE = "NOTIONAL_RATE"
+    OPEN_ORDERS = "OPEN_ORDERS"
+    SELF_TRADE = "SELF_TRADE"
+    DAILY_VOLUME = "DAILY_VOLUME"  # too large a share of the average daily volume
+    MAX_NET_EXPOSURE = "MAX_NET_EXPOSURE"
+    MAX_DEPLOYED = "MAX_DEPLOYED"
+    MAX_LEVERAGE = "MAX_LEVERAGE"
+    MAX_STRATEGY_TYPE = "MAX_STRATEGY_TYPE"
+    MAX_SECTOR = "MAX_SECTOR"
+    MAX_CURRENCY = "MAX_CURRENCY"
+    MAX_CORRELATED = "MAX_CORRELATED"  # combined exposure of instruments that move together
+    MAX_HEAT = "MAX_HEAT"
+    MAX_VAR = "MAX_VAR"
+    MAX_ES = "MAX_ES"
+    MAX_STRESS_LOSS = "MAX_STRESS_LOSS"
+    DAILY_LOSS = "DAILY_LOSS"
+    MAX_DRAWDOWN = "MAX_DRAWDOWN"
+    NO_QUOTE = "NO_QUOTE"  # a market order where the market has no quote to trade against
+    CLOCK_JUMP = "CLOCK_JUMP"
+    VERSION_MISMATCH = "VERSION_MISMATCH"  # the producer was built from other contracts
+    RECONCILIATION_BREAK = "RECONCILIATION_BREAK"  # our book and the venue's differ in this instrument
+    VENUE_DOWN = "VENUE_DOWN"  # the circuit breaker is open
+    CHILD_EXCEEDS_PARENT = "CHILD_EXCEEDS_PARENT"
+    UNSUPPORTED = "UNSUPPORTED"  # a combination that no venue could live by
     ORDER_RATE = "ORDER_RATE"
     STALE_PRICE = "STALE_PRICE"
     NO_PRICE = "NO_PRICE"
@@ -112,3 +155,9 @@ class DenyCode(StrEnum):
     STALE_APPROVAL = "STALE_APPROVAL"
     GUARDIAN_SILENT = "GUARDIAN_SILENT"
     INTENT_NOT_RECORDED = "INTENT_NOT_RECORDED"
+
+
+class Severity(StrEnum):
+    INFO = "INFO"
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"

@@ -4,6 +4,7 @@
 |---|---|
 | `BALLAST_HOME` | directory for what the service keeps on disk |
 | `BALLAST_SERVICE` | its name, as in `contracts.INPUTS` |
+| `BALLAST_INSTANCE` | which of several instances of the service it is, for a leased one; default 1 |
 | `BALLAST_NATS_URL` | `nats://host:port`, without credentials; several separated by commas |
 | `BALLAST_NATS_USER` | its user on NATS |
 | `BALLAST_NATS_PASSWORD_FILE` | file with that user's password |
@@ -19,6 +20,7 @@ Secrets come as files, never as values: an environment can be read in `ps`, in c
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -29,6 +31,7 @@ from common.errors import ConfigError
 
 HOME: Final = "BALLAST_HOME"
 SERVICE: Final = "BALLAST_SERVICE"
+INSTANCE: Final = "BALLAST_INSTANCE"
 NATS_URL: Final = "BALLAST_NATS_URL"
 NATS_USER: Final = "BALLAST_NATS_USER"
 NATS_PASSWORD_FILE: Final = "BALLAST_NATS_PASSWORD_FILE"  # noqa: S105 the name of a variable
@@ -50,6 +53,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int
     config: Path
     http_host: str = "127.0.0.1"
+    instance: str = "1"
     redis_url_file: Path | None = None
     postgres_dsn_file: Path | None = None
 
@@ -66,6 +70,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
             http_port=_port(_required(variables, HTTP_PORT)),
             config=Path(_required(variables, CONFIG)),
             http_host=variables.get(HTTP_HOST) or "127.0.0.1",
+            instance=_instance(variables.get(INSTANCE) or "1"),
             redis_url_file=Path(redis) if redis else None,
             postgres_dsn_file=Path(postgres) if postgres else None,
         )
@@ -81,6 +86,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
             NATS_PASSWORD_FILE: str(self.nats_password_file),
             HTTP_PORT: str(self.http_port),
             HTTP_HOST: self.http_host,
+            INSTANCE: self.instance,
             CONFIG: str(self.config),
             **{name: str(path) for name, path in optional.items() if path},
         }
@@ -119,6 +125,12 @@ def _required(variables: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigError(f"{name}: not set; `ballast up` sets it, see common/runtime/environment.py")
     return value
+
+
+def _instance(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,253}", text):  # a pod's name at the longest
+        raise ConfigError(f"{INSTANCE} = {text!r}: expected letters, digits, dots, - and _")
+    return text
 
 
 def _port(text: str) -> int:

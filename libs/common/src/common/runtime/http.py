@@ -23,10 +23,13 @@ Answer = tuple[str, str, bytes]  # status, content type, body
 
 @dataclass(slots=True)
 class Health:
-    """What a service knows of itself. `waits_for` is empty when it is ready."""
+    """What a service knows of itself. `waits_for` is empty when it is ready. `role` is "leader" or "standby" where the service
+    has a lease; a standby is ready when it could take over.
+    """
 
     service: str
     build: str
+    role: str = ""
     waits_for: dict[str, str] = field(default_factory=lambda: {"start": "the process is starting"})
     info: dict[str, Any] = field(default_factory=dict)
     loop_seen: float = field(default_factory=time.monotonic)
@@ -73,7 +76,8 @@ def _answer(health: Health, path: str) -> Answer:
                 silent < STALLED_AFTER_S, {"alive": silent < STALLED_AFTER_S, "loop_silent_s": round(silent, 1)}
             )
         case "/health/ready":
-            return _reply(not health.waits_for, {"ready": not health.waits_for, "waits_for": health.waits_for})
+            role = {"role": health.role} if health.role else {}
+            return _reply(not health.waits_for, {"ready": not health.waits_for, "waits_for": health.waits_for, **role})
         case "/info":
             return _reply(True, {"service": health.service, "build": health.build, **health.info})
         case "/metrics":

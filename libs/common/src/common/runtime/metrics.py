@@ -17,3 +17,4 @@ DEAD_LETTERS: Final = Counter("ballast_dead_letters_total", "Messages set aside 
 SNAPSHOT_BYTES: Final = Gauge("ballast_snapshot_bytes", "Size of the last snapshot")
 REBUILDS: Final = Counter("ballast_rebuilds_total", "Times the core was rebuilt from its snapshot", ["reason"])
 READY: Final = Gauge("ballast_ready", "1 when the service is ready")
+LEADER: Final = Gauge("ballast_leader", "1 while this instance holds the lease of its service")

@@ -10,7 +10,8 @@ copies keep the subject they have on the tape, so who listens to a heartbeat mus
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -18,9 +19,10 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from common.contracts import DOMAINS, INPUTS, OPERATORS, own_pattern, publishes
+from common.contracts import DOMAINS, INPUTS, LEASED, OPERATORS, own_pattern, publishes
 from common.errors import TapeError
 from common.runtime import subjects
+from common.runtime.tape import LEASE_TTL_S
 
 T = TypeVar("T")
 
@@ -30,8 +32,11 @@ USERS: Final = (*SERVICES, ADMIN)
 
 MAX_PAYLOAD_BYTES: Final = 8 * 2**20
 MAX_DEAD_LETTERS: Final = 10_000
-MIN_VERSION: Final = (2, 10)  # older servers silently ignore filter_subjects
+MIN_VERSION: Final = (2, 12)  # older servers know no atomic batches, and before 2.10 they ignore filter_subjects
+# Well below the two minutes in which an id is remembered: what a half-dead connection still holds is never heard after them.
+PING_EVERY: Final = "10s"
 _SNAPSHOTS_STREAM: Final = f"KV_{subjects.SNAPSHOTS}"
+_LEASES_STREAM: Final = f"KV_{subjects.LEASES}"
 
 # Raw quotes travel beside the tape, lossy: who sends them and who looks at them.
 RAW: Final = "raw.>"
@@ -46,6 +51,7 @@ STREAMS: Final = (
         storage=StorageType.FILE,
         duplicate_window=120,
         allow_direct=True,
+        allow_atomic=True,
         deny_delete=True,
     ),
     StreamConfig(
@@ -68,7 +74,26 @@ STREAMS: Final = (
         allow_direct=True,
         deny_delete=True,
     ),
+    # On disk, although it lives for seconds: its revisions are fencing tokens and must rise for ever.
+    StreamConfig(
+        name=_LEASES_STREAM,
+        subjects=[subjects.lease(">")],
+        storage=StorageType.FILE,
+        max_msgs_per_subject=1,
+        max_age=LEASE_TTL_S,
+        duplicate_window=LEASE_TTL_S,
+        max_msg_size=1024,
+        deny_delete=True,
+    ),
 )
+
+
+class Cluster(NamedTuple):
+    """One of several servers that replicate the streams. `routes` are the host:port of all of them, its own included."""
+
+    server: str
+    port: int
+    routes: tuple[str, ...]
 
 
 def inbox_prefix(user: str) -> str:
@@ -87,6 +112,7 @@ def may_publish(user: str) -> list[str]:
         subjects.heartbeat(user),
         subjects.dead_letter(user),
         *_keep_snapshot(user),
+        *(_keep_lease(user) if user in LEASED else ()),
         *(subject for stream in read for subject in _read_stream(stream)),
         "$JS.API.INFO",
         "$JS.API.STREAM.NAMES",
@@ -114,14 +140,18 @@ def authorization(passwords: Mapping[str, str]) -> dict[str, Any]:
     return {"timeout": 5, "users": users}
 
 
-def server_config(host: str, port: int, monitor: str, store_dir: str, passwords: Mapping[str, str]) -> dict[str, Any]:
+def server_config(
+    host: str, port: int, monitor: str, store_dir: str, passwords: Mapping[str, str], cluster: Cluster | None = None
+) -> dict[str, Any]:
     """A whole nats-server configuration, to be written as JSON. `monitor` is the host:port of its HTTP endpoints."""
     return {
-        "server_name": "ballast",
+        "server_name": cluster.server if cluster else "ballast",
         "host": host,
         "port": port,
         "http": monitor,
         "max_payload": MAX_PAYLOAD_BYTES,
+        "ping_interval": PING_EVERY,
+        **({"cluster": _cluster(host, cluster)} if cluster else {}),
         "jetstream": {
             "store_dir": store_dir,
             "sync_interval": "always",  # an acknowledged message survives a power failure (docs/adr)
@@ -131,16 +161,16 @@ def server_config(host: str, port: int, monitor: str, store_dir: str, passwords:
     }
 
 
-async def provision(client: Client) -> None:
+async def provision(client: Client, replicas: int = 1) -> None:
     """Makes the streams, or brings them to what this build expects; what they hold stays. `client` logged in as ADMIN."""
     stream = client.jetstream()
     for config in STREAMS:
-        await _ensure(stream, config)
+        await _ensure(stream, config.evolve(num_replicas=replicas))
 
 
-async def provision_at(url: str, password: str) -> None:
+async def provision_at(url: str, password: str, replicas: int = 1) -> None:
     """Logs in as ADMIN and provisions. Raises TapeError when the server is out of reach or refuses."""
-    await _as_admin(url, password, provision)
+    await _as_admin(url, password, partial(provision, replicas=replicas))
 
 
 async def begin_new_tape_at(url: str, password: str) -> int:
@@ -159,7 +189,7 @@ async def _as_admin(url: str, password: str, work: Callable[[Client], Awaitable[
     client = Client()
     try:
         await client.connect(
-            url,
+            url.split(","),
             user=ADMIN,
             password=password,
             name=ADMIN,
@@ -184,6 +214,11 @@ async def _ensure(stream: JetStreamContext, config: StreamConfig) -> None:
         await stream.update_stream(config)
     except NotFoundError:
         await stream.add_stream(config)
+
+
+def _cluster(host: str, cluster: Cluster) -> dict[str, Any]:
+    routes = [f"nats://{route}" for route in cluster.routes]
+    return {"name": "ballast", "host": host, "port": cluster.port, "routes": routes}
 
 
 def _read_stream(stream: str) -> tuple[str, ...]:
@@ -211,3 +246,8 @@ def _keep_snapshot(user: str) -> tuple[str, ...]:
         f"$JS.API.STREAM.MSG.GET.{_SNAPSHOTS_STREAM}",
         f"$JS.API.DIRECT.GET.{_SNAPSHOTS_STREAM}.{key}",
     )
+
+
+def _keep_lease(user: str) -> tuple[str, ...]:
+    """Writing one's own; whoever else might hold it is the same user's."""
+    return subjects.lease(user), f"$JS.API.STREAM.MSG.GET.{_LEASES_STREAM}"

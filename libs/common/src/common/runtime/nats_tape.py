@@ -8,43 +8,56 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from common.errors import TapeError
 from common.messages.base import Envelope
 from common.runtime import subjects
 from common.runtime.codec import encode_envelope
-from common.runtime.tape import Handler, Record
+from common.runtime.nats_finder import first_to_answer
+from common.runtime.nats_outbox import FENCE_HEADERS, Letter, Outbox, PubAck, read_ack
+from common.runtime.tape import Handler, Holder, Record
 from common.runtime.tracing import traceparent
 
 ACK_TIMEOUT_S: Final = 10.0
+OVERDUE_S: Final = 5.0  # a stream that lost its leader says nothing; who waits longer starts over
+ANSWER_WITHIN_S: Final = 3
+ASK_AGAIN_AFTER_S: Final = 1.0  # where asking again is what the caller does anyway, so that a new leader is found soon
 _TROUBLE: Final = (NatsError, APIError, OSError, TimeoutError, asyncio.TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Where and as whom. The inbox prefix is the user's own, so that no service can read another's replies."""
+    """Where (several servers of one cluster separated by commas) and as whom. The inbox prefix is the user's own, so that no
+    service can read another's replies.
+    """
 
     url: str
     user: str
     password: str
 
 
-class _PubAck(msgspec.Struct):
-    seq: int = 0
-    error: dict[str, Any] | None = None
+class _Unacked(NamedTuple):
+    stored: asyncio.Future[int]
+    since: float
 
 
-_ack_decoder = msgspec.json.Decoder(_PubAck)
+class _Fence(NamedTuple):
+    headers: dict[str, str]
+    held: Callable[[], bool]
+
+    @staticmethod
+    def at(subject: str, seq: int, held: Callable[[], bool]) -> _Fence:
+        return _Fence(dict(zip(FENCE_HEADERS, (str(seq), subject), strict=True)), held)
 
 
 class NatsTape:
@@ -53,20 +66,24 @@ class NatsTape:
     def __init__(self, client: Client, login: Login) -> None:
         self.broken: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._client = client
-        self._stream = client.jetstream(prefix="$JS.API", timeout=5)
+        self._stream = client.jetstream(prefix="$JS.API", timeout=ANSWER_WITHIN_S)
         self._inbox = f"_INBOX_{login.user}.ack"
         self._tokens = itertools.count()
-        self._acks: dict[str, asyncio.Future[int]] = {}
+        self._acks: dict[str, _Unacked] = {}
+        self._fence: _Fence | None = None
+        self._claiming = asyncio.Lock()
+        self._outbox = Outbox(client, OVERDUE_S, self._break)
+        self._replicated = False
         self._closing = False
 
     @classmethod
-    async def connect(cls, login: Login, timeout_s: int = 5) -> NatsTape:
+    async def connect(cls, login: Login, timeout_s: int = 2) -> NatsTape:
         """Raises TapeError when the server is out of reach or refuses the login, or the stream is not there."""
         client = Client()
         tape = cls(client, login)
         try:
             await client.connect(
-                login.url,
+                await first_to_answer(login.url.split(","), timeout_s),
                 user=login.user,
                 password=login.password,
                 name=login.user,
@@ -80,33 +97,60 @@ class NatsTape:
                 pending_size=64 * 1024 * 1024,
             )
             await client.subscribe(f"{tape._inbox}.*", cb=tape._on_ack)
-            await tape._stream.stream_info(subjects.STREAM)
+            info = await asyncio.wait_for(tape._stream.stream_info(subjects.STREAM), ASK_AGAIN_AFTER_S)
+            tape._replicated = (info.config.num_replicas or 1) > 1
         except _TROUBLE as error:
             await tape.close()
             raise TapeError(f"{login.url} as {login.user}: {_say(error)}") from error
         return tape
 
     async def append(self, subject: str, envelope: Envelope) -> asyncio.Future[int]:
-        token = str(next(self._tokens))
-        stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._acks[token] = stored
-        headers = {"Nats-Msg-Id": envelope.id, "traceparent": traceparent(envelope)}
-        try:
-            await self._client.publish(
-                subject, encode_envelope(envelope), reply=f"{self._inbox}.{token}", headers=headers
-            )
-        except _TROUBLE as error:
-            raise TapeError(f"append {subject}: {_say(error)}") from error
-        return stored
+        if self._claiming.locked():
+            async with self._claiming:
+                pass
+        return await self._put(subject, envelope, self._fence)
 
     async def flush(self) -> None:
-        if not self._acks:
-            return
-        _, late = await asyncio.wait(list(self._acks.values()), timeout=ACK_TIMEOUT_S)
+        waiting = [unacked.stored for unacked in self._acks.values()]
+        late = (await asyncio.wait(waiting, timeout=ACK_TIMEOUT_S))[1] if waiting else ()
         if late:
             raise self._break(TapeError(f"{len(late)} appends were not acknowledged within {ACK_TIMEOUT_S:g} s"))
         if self.broken.done():
             raise self.broken.result()
+
+    async def claim(self, subject: str, envelope: Envelope, after_seq: int, held: Callable[[], bool]) -> None:
+        async with self._claiming:  # what is appended meanwhile must carry the fence that is only just being made
+            stored = await self._put(subject, envelope, _Fence.at(subject, after_seq, held))
+            await self.flush()
+            # A server has been seen to take a claim after 0 just behind another one, on a stream emptied shortly before.
+            first = await self._ask(
+                self._stream.get_msg(subjects.STREAM, seq=after_seq + 1, subject=subject, next=True)
+            )
+            if first.seq != stored.result():
+                raise self._break(TapeError(f"append refused: {subject} has a newer holder"))
+            self._fence = _Fence.at(subject, stored.result(), held)
+
+    async def lease_of(self, service: str) -> Holder | None:
+        try:
+            asked = self._stream.get_last_msg(f"KV_{subjects.LEASES}", subjects.lease(service))
+            entry = await asyncio.wait_for(asked, ASK_AGAIN_AFTER_S)
+        except NotFoundError:
+            return None
+        except _TROUBLE as error:
+            raise TapeError(f"lease of {service}: {_say(error)}") from error
+        return Holder((entry.data or b"").decode(), entry.seq or 0)
+
+    async def hold_lease(self, service: str, name: str, revision: int) -> int | None:
+        headers = {FENCE_HEADERS[0]: str(revision)}
+        try:
+            ack = await self._stream.publish(
+                subjects.lease(service), name.encode(), timeout=ASK_AGAIN_AFTER_S, headers=headers
+            )
+        except BadRequestError:  # wrong last sequence
+            return None
+        except _TROUBLE as error:
+            raise TapeError(f"lease of {service}: {_say(error)}") from error
+        return int(ack.seq)
 
     async def read(self, patterns: Sequence[str], from_seq: int, handler: Handler) -> int:
         last_seq = from_seq - 1
@@ -166,8 +210,11 @@ class NatsTape:
         await self._ask(self._stream.publish(subjects.dead_letter(service), record.payload, headers=headers))
 
     async def beat(self, service: str, payload: bytes) -> None:
+        oldest = next(iter(self._acks.values()), None)
+        if oldest is not None and time.monotonic() - oldest.since > OVERDUE_S:
+            raise self._break(TapeError(f"an append was not acknowledged within {OVERDUE_S:g} s"))
         await self._ask(self._client.publish(subjects.heartbeat(service), payload))
-        await self._ask(self._client.flush(timeout=5))
+        await self._ask(self._client.flush(timeout=ANSWER_WITHIN_S))
 
     async def listen(self, service: str, heard: Callable[[bytes], None]) -> None:
         async def receive(message: Msg) -> None:
@@ -179,8 +226,30 @@ class NatsTape:
 
     async def close(self) -> None:
         self._closing = True
+        self._outbox.close()
         if not self._client.is_closed:
             await self._client.close()
+
+    async def _put(self, subject: str, envelope: Envelope, fence: _Fence | None) -> asyncio.Future[int]:
+        if self.broken.done():
+            raise self.broken.result()
+        token = str(next(self._tokens))
+        stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        headers = {"Nats-Msg-Id": envelope.id, "traceparent": traceparent(envelope)}
+        if fence is not None:
+            if not fence.held():
+                raise TapeError("append: the lease is no longer held")
+            headers |= fence.headers
+        self._acks[token] = _Unacked(stored, time.monotonic())
+        payload = encode_envelope(envelope)
+        if fence is not None and self._replicated:
+            self._outbox.put(Letter(subject, payload, headers, lambda ack: self._settle(token, ack)))
+            return stored
+        try:
+            await self._client.publish(subject, payload, reply=f"{self._inbox}.{token}", headers=headers)
+        except _TROUBLE as error:
+            raise TapeError(f"append {subject}: {_say(error)}") from error
+        return stored
 
     async def _last_of(self, pattern: str) -> Record | None:
         try:
@@ -198,18 +267,17 @@ class NatsTape:
             raise TapeError(_say(error)) from error
 
     async def _on_ack(self, message: Msg) -> None:
-        stored = self._acks.pop(message.subject.rpartition(".")[2], None)
-        if stored is None or stored.done():
+        self._settle(message.subject.rpartition(".")[2], read_ack(message.data))
+
+    def _settle(self, token: str, ack: PubAck) -> None:
+        unacked = self._acks.pop(token, None)
+        if unacked is None or unacked.stored.done():
             return
-        try:
-            ack = _ack_decoder.decode(message.data)
-        except msgspec.MsgspecError:
-            ack = _PubAck(error={"description": "no stream takes this subject, or it is forbidden"})
         if ack.error:
-            stored.cancel()
+            unacked.stored.cancel()
             self._break(TapeError(f"append refused: {ack.error.get('description')}"))
         else:
-            stored.set_result(ack.seq)
+            unacked.stored.set_result(ack.seq)
 
     async def _on_error(self, error: Exception) -> None:
         self._break(TapeError(_say(error)))
@@ -221,9 +289,8 @@ class NatsTape:
     def _break(self, error: Exception) -> Exception:
         if not self.broken.done():
             self.broken.set_result(error)
-        for stored in self._acks.values():
-            if not stored.done():
-                stored.cancel()
+        for unacked in self._acks.values():
+            unacked.stored.cancel()
         return error
 
 

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import itertools
 import json
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import uvloop
 
+from common.contracts import LEASED
 from common.core import Core
 from common.errors import ConfigError, DataError, TapeError
 from common.model.run import Run
 from common.runtime import http, logs, metrics, settings, snapshots
 from common.runtime.environment import Environment
 from common.runtime.heartbeat import beat, keep_beating
+from common.runtime.lease import TRY_EVERY_S, Lease
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.session import Effects, Session
 from common.runtime.source import Source, SourceSession
 from common.runtime.tape import Tape
 
 RETRY_AFTER_S: Final = 0.2
+CANCEL_AGAIN_AFTER_S: Final = 1.0
+FOLLOW_EVERY: Final = 10  # attempts of a standby at the lease, from one look at its leader's progress to the next
 # How much a process steps back, in units of `nice`, that orders do not wait for: history and pages.
 BEHIND_ORDERS: Final = 10
 EXIT_CONFIG: Final = 78  # sysexits: EX_CONFIG
@@ -40,8 +46,11 @@ class Shell:
 
     effects: Effects | None = None
 
+    async def stand_by(self, session: Session, tape: Tape) -> None:
+        """Called at the start of every session, also of one that may not speak yet."""
+
     async def start(self, session: Session, tape: Tape) -> None:
-        """Called before the first message is read."""
+        """Called when the session is about to speak; `session.token()` is the fencing token from here on."""
 
     async def stop(self) -> None:
         """Called when the session is over."""
@@ -81,8 +90,14 @@ class Process:
         self.health.waits_for = {what: why} if what else {}
         metrics.READY.set(0 if what else 1)
 
+    def has_role(self, role: str) -> None:
+        """Of a service with a lease: "leader", "standby", or neither while it is reconnecting."""
+        self.health.role = role
+        metrics.LEADER.set(role == "leader")
+
     def ready(self) -> None:
         """Waits for nothing any more."""
+        settle_heap()
         self.waits_for("", "")
 
 
@@ -140,22 +155,89 @@ async def _one_life(service: Service | SourceService, process: Process) -> None:
 
 async def _live_core(service: Service, process: Process, tape: Tape) -> None:
     core, shell = service.core(process.config), service.shell(process.config, process.environment)
-    mark = snapshots.fingerprint(core, process.config_mark)
+    lease = Lease(tape, service.name, process.environment.instance) if service.name in LEASED else None
     session = Session(
-        service.name, core, tape, mark=mark, run_id=process.run.id, effects=shell.effects, caught_up=process.ready
+        service.name,
+        core,
+        tape,
+        mark=snapshots.fingerprint(core, process.config_mark),
+        run_id=process.run.id,
+        effects=shell.effects,
+        caught_up=process.ready,
+        fence=lease,
+        standby=lease is not None,
     )
-    process.waits_for("recovery", "reading the tape from the last snapshot")
-    await beat(tape, process.health, session.seq)  # whoever sees a message of ours has seen that we are alive
-    heart = asyncio.create_task(keep_beating(tape, process.health, lambda: session.seq))
+    life = asyncio.create_task(_speak(process, tape, session, shell, lease))
     try:
-        await shell.start(session, tape)
-        await session.start()
-        await _until_over(process, tape, heart)
+        await shell.stand_by(session, tape)
+        await _until_over(process, tape, life)
         if process.stopping.is_set():
             await session.stop()
     finally:
+        process.has_role("")
         await shell.stop()
-        await _end(heart)
+        await end(life)
+        if lease is not None:
+            with contextlib.suppress(TapeError):
+                await lease.release()
+
+
+async def _speak(process: Process, tape: Tape, session: Session, shell: Shell, lease: Lease | None) -> None:
+    """The session's whole life, as a task that ends only by an error: stand by where there is a lease, then lead."""
+    process.waits_for("recovery", "reading the tape from the last snapshot")
+    async with contextlib.AsyncExitStack() as stack:
+
+        def keep(work: Coroutine[Any, Any, None]) -> None:
+            stack.push_async_callback(end, beside(tape, work))
+
+        if lease is not None:
+            await _stand_by(process, session, lease)
+            keep(lease.keep())
+            await lease.announce(process.run.id)
+            process.has_role("leader")
+        await beat(tape, process.health, session.seq)  # whoever sees a message of ours has seen that we are alive
+        keep(keep_beating(tape, process.health, lambda: session.seq))
+        await shell.start(session, tape)
+        await session.lead()
+        await asyncio.Event().wait()
+
+
+async def _stand_by(process: Process, session: Session, lease: Lease) -> None:
+    """Returns as soon as the lease is held. Where it is free the session has not begun to read."""
+    if await lease.take():
+        return
+    process.has_role("standby")
+    process.log.info("standby", leader=lease.holder)
+    await session.start()
+    for attempt in itertools.count():
+        if await lease.take():
+            break
+        if attempt % FOLLOW_EVERY == 0:
+            await session.follow()
+        process.health.tick()
+        await asyncio.sleep(TRY_EVERY_S)
+    process.log.info("takes over", token=lease.token())
+
+
+def settle_heap() -> None:
+    """What was built up to here mostly stays: the collector looks at it once more and then leaves it alone. Else a full collection
+    holds up one message in some thousands for tens of milliseconds.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def beside(tape: Tape, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that lives beside a session; its failure is the session's."""
+
+    def failed(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not tape.broken.done():
+            tape.broken.set_result(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(failed)
+    return task
 
 
 async def _live_source(service: SourceService, process: Process, tape: Tape) -> None:
@@ -168,8 +250,8 @@ async def _live_source(service: SourceService, process: Process, tape: Tape) -> 
     try:
         await _until_over(process, tape, heart, feed)
     finally:
-        await _end(feed)
-        await _end(heart)
+        await end(feed)
+        await end(heart)
 
 
 async def _until_over(process: Process, tape: Tape, *tasks: asyncio.Task[None]) -> None:
@@ -193,7 +275,10 @@ def _mark(config: Config) -> bytes:
     return json.dumps({**config, "run": run}, sort_keys=True).encode()
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await task
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancels until it has ended: before Python 3.12 `asyncio.wait_for` can swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN_AFTER_S)
+    if not task.cancelled():
+        task.exception()  # seen

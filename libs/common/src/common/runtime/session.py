@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, NamedTuple
 
@@ -20,16 +21,25 @@ from common.messages.base import Envelope, Message
 from common.runtime import metrics, snapshots
 from common.runtime.codec import decode, decode_envelope, encode
 from common.runtime.subjects import subject
-from common.runtime.tape import Record, Tape
+from common.runtime.tape import Fence, Record, Tape
 
 SNAPSHOT_EVERY_S: Final = 5.0
+SNAPSHOT_EVERY: Final = 5_000  # messages: who is killed while it catches up shall not begin anew
 DEAD_LETTER_LIMIT: Final = 100
+HELD_BACK_LIMIT: Final = 100_000  # a leader that is this far behind its standby is not leading
 
 
 class Outside(NamedTuple):
     """What a shell has to tell its core. `key` makes the message id, within the run: telling it twice puts it on the tape once."""
 
     key: str
+    message: Message
+
+
+class _Output(NamedTuple):
+    seq: int
+    number: int
+    cause: Envelope
     message: Message
 
 
@@ -47,8 +57,11 @@ async def own_progress(tape: Tape, service: str) -> tuple[int, int]:
 
 
 class Session:
-    """`start` it, then it lives in the tape's callbacks until the tape is closed or `tape.broken` completes. `caught_up` is
+    """`start` it, or let it `lead` at once; then it lives in the tape's callbacks until the tape is closed or `tape.broken` completes. `caught_up` is
     called once, when it has read what was on the tape before it.
+
+    A `standby` reads like any other, but is silent, runs no effects and leaves no snapshots, until it is told to `lead`. What
+    it does not say it holds back until its leader is known to have said it.
     """
 
     def __init__(
@@ -61,9 +74,16 @@ class Session:
         run_id: str = "",
         effects: Effects | None = None,
         caught_up: Callable[[], None] = lambda: None,
+        fence: Fence | None = None,
+        standby: bool = False,
     ) -> None:
         self.recovering = True
+        self.standby = standby
         self.seq = 0
+        self._fence = fence
+        self._patterns = [pattern(message) for message in INPUTS[service]]
+        self._held_back: deque[_Output] = deque()
+        self._has_read = asyncio.Event()
         self._service = service
         self._core = core
         self._tape = tape
@@ -76,22 +96,66 @@ class Session:
         self._handled = 0
         self._dead_letters = 0
         self._snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
+        self._unsaved = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Restores the core and begins to read."""
         payload = await self._tape.get_snapshot(self._service)
         self.seq = snapshots.restore(self._core, payload, self._mark)
+        await self._check_end()
         self._silent_until = await own_progress(self._tape, self._service)
-        patterns = [pattern(message) for message in INPUTS[self._service]]
-        self._behind = await self._tape.read(patterns, self.seq + 1, self._on_record)
-        await self._maybe_caught_up()
+        self._behind = await self._tape.read(self._patterns, self.seq + 1, self._on_record)
+        self._maybe_caught_up()
+
+    async def _check_end(self) -> None:
+        """A tape that ends before what was read from it has lost something. What comes next would take the numbers of what is
+        lost, and would never be read: whoever goes on from there might not hear of a halt.
+        """
+        if not self.seq:
+            return
+        newest = await self._tape.last(self._patterns)
+        end = newest.seq if newest else 0
+        if end < self.seq:
+            raise TapeError(f"the tape ends at {end}, but {self._service} has read up to {self.seq}")
+
+    def token(self) -> int | None:
+        """As a `Fence`; 0 for a service that has no lease."""
+        if self.standby:
+            return None
+        return self._fence.token() if self._fence else 0
+
+    async def follow(self) -> None:
+        """As a standby: notes how far the leader has come."""
+        said = await own_progress(self._tape, self._service)
+        self._silent_until = max(self._silent_until, said)
+        while self._held_back and self._held_back[0][:2] <= self._silent_until:
+            self._held_back.popleft()
+
+    async def lead(self) -> None:
+        """Speaks from now on. Who has been a standby first reads all that its leader may have read, says what the leader has
+        not said, and runs the effects that are still unanswered. The tape must be fenced by then.
+        """
+        if self._behind is None:
+            self.standby = False
+            await self.start()
+            return
+        await self.follow()
+        newest = await self._tape.last(self._patterns)
+        while self.recovering or (newest is not None and self.seq < newest.seq):
+            self._has_read.clear()
+            await self._has_read.wait()
+        while self._held_back:
+            await self._say(*self._held_back.popleft())
+        self.standby = False
+        self._run_pending()
 
     async def stop(self) -> None:
         """Leaves a snapshot, so that the next start is short. Outputs so far are stored first."""
         for task in self._tasks:
             task.cancel()
-        await self._store(snapshots.encode(self._core, self.seq, self._mark))
+        if not self.standby:
+            await self._store(snapshots.encode(self._core, self.seq, self._mark))
 
     async def tell(self, outside: Outside) -> None:
         """Puts a fact from outside on the tape; the core hears of it from there, like everybody."""
@@ -110,10 +174,12 @@ class Session:
             await self._handle(record.seq, cause, message)
         self.seq = record.seq
         self._handled += 1
+        self._unsaved += 1
         metrics.LAG.set(record.pending)
         metrics.LAST_SEQ.set(record.seq)
-        await self._maybe_caught_up()
-        if time.monotonic() >= self._snapshot_due:
+        self._maybe_caught_up()
+        self._has_read.set()
+        if not self.standby and (self._unsaved >= SNAPSHOT_EVERY or time.monotonic() >= self._snapshot_due):
             self._snapshot()
 
     async def _handle(self, seq: int, cause: Envelope, message: Message) -> None:
@@ -124,22 +190,36 @@ class Session:
         index = 0
         for output in outputs:
             if isinstance(output, Effect):
-                if not self.recovering:
+                if not self.recovering and not self.standby:
                     self._run(output)
                 continue
             if (seq, index) > self._silent_until:
-                await self._say(seq, index, cause, output)
+                await self._say_or_hold_back(_Output(seq, index, cause, output))
             index += 1
+
+    async def _say_or_hold_back(self, output: _Output) -> None:
+        if not self.standby:
+            await self._say(*output)
+            return
+        self._held_back.append(output)
+        if len(self._held_back) > HELD_BACK_LIMIT:
+            raise TapeError(f"standby of {self._service}: its leader reads nothing any more, or says nothing")
 
     async def _say(self, seq: int, index: int, cause: Envelope, message: Message) -> None:
         sealed = envelope(self._service, message, f"{self._service}:{seq}:{index}", cause=(seq, index, cause))
         await self._tape.append(subject(message), sealed)
         metrics.MESSAGES_OUT.labels(message.TYPE).inc()
 
-    async def _maybe_caught_up(self) -> None:
+    def _maybe_caught_up(self) -> None:
         if self.recovering and self._behind is not None and self._handled >= self._behind:
             self.recovering = False
+            self._has_read.set()
+            self._snapshot_due = 0.0  # who is killed again right away need not read all this once more
             self._caught_up()
+            self._run_pending()
+
+    def _run_pending(self) -> None:
+        if not self.standby:
             for effect in self._core.pending():
                 self._run(effect)
 
@@ -161,6 +241,7 @@ class Session:
     def _snapshot(self) -> None:
         """Encodes now, between two messages; waits for the acknowledgements in the background."""
         self._snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
+        self._unsaved = 0
         self._spawn(self._store(snapshots.encode(self._core, self.seq, self._mark)))
 
     async def _store(self, payload: bytes) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from common.errors import ConfigError
 
 PROFILES_DIR: Final = Path(__file__).parent.parent / "profiles"
+LARGEST: Final = 1e15
 T = TypeVar("T")
 
 
@@ -37,10 +38,24 @@ def load(profile: str, override: Path | None = None) -> dict[str, Any]:
 def section(config: Mapping[str, Any], name: str, kind: type[T]) -> T:
     """The validated section `name`. Raises ConfigError naming key, value and expectation."""
     raw = config.get(name, {})
+    _refuse_boundless(name, raw)
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(name, raw, str(error))) from None
+
+
+def _refuse_boundless(where: str, value: Any) -> None:
+    """TOML knows `inf` and `nan`, and as limits they are none at all; so is what overflows once it is in nanoseconds."""
+    match value:
+        case float() if not abs(value) <= LARGEST:
+            raise ConfigError(f"{where} = {value!r}: expected a finite number, at most {LARGEST:g}")
+        case dict():
+            for key, each in value.items():
+                _refuse_boundless(f"{where}.{key}", each)
+        case list() | tuple():
+            for place, each in enumerate(value):
+                _refuse_boundless(f"{where}.{place}", each)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from common.messages.base import Message
 STREAM: Final = "TAPE"
 DEAD_LETTERS: Final = "DEAD_LETTERS"
 SNAPSHOTS: Final = "snapshots"
+LEASES: Final = "leases"
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -27,6 +28,11 @@ def subject(message: Message) -> str:
 def dead_letter(service: str) -> str:
     """Outside the tape's stream: a dead letter must not feed itself."""
     return f"dead_letter.{service}"
+
+
+def lease(service: str) -> str:
+    """The key of a lease, in a bucket of its own."""
+    return f"$KV.{LEASES}.{service}"
 
 
 def heartbeat(service: str) -> str:

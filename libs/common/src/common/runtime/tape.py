@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from common.messages.base import Envelope
+
+LEASE_TTL_S: Final = 2.0
 
 
 class Record(NamedTuple):
@@ -15,6 +17,21 @@ class Record(NamedTuple):
     seq: int
     payload: bytes
     pending: int
+
+
+class Holder(NamedTuple):
+    """Who holds a lease. `revision` rises with every write; an empty `name` is a lease that was given back."""
+
+    name: str
+    revision: int
+
+
+class Fence(Protocol):
+    """What every request to the world outside carries."""
+
+    def token(self) -> int | None:
+        """Rises with every holder of the lease. None while it is not surely held: then nothing may be sent."""
+        ...
 
 
 Handler = Callable[[Record], Awaitable[None]]
@@ -35,6 +52,22 @@ class Tape(Protocol):
 
     async def flush(self) -> None:
         """Returns when everything appended so far is stored."""
+        ...
+
+    async def claim(self, subject: str, envelope: Envelope, after_seq: int, held: Callable[[], bool]) -> None:
+        """Appends the envelope, refused if anything newer than `after_seq` is on `subject`. From there on every append of this
+        tape is refused, and breaks it, once anything newer than the envelope is there; and raises unsent when `held` says no.
+        """
+        ...
+
+    async def lease_of(self, service: str) -> Holder | None:
+        """Who holds the lease of `service`; None once it has run out."""
+        ...
+
+    async def hold_lease(self, service: str, name: str, revision: int) -> int | None:
+        """Writes `name` if the lease is still at `revision` (0: nobody's), for LEASE_TTL_S. Returns the new revision, None if
+        somebody else was faster.
+        """
         ...
 
     async def read(self, patterns: Sequence[str], from_seq: int, handler: Handler) -> int:

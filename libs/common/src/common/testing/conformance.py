@@ -10,11 +10,15 @@ from secrets import token_hex
 import msgspec
 import pytest
 
+from common.errors import TapeError
 from common.messages import Envelope
 from common.runtime.codec import decode_envelope
-from common.runtime.tape import Record, Tape
+from common.runtime.tape import LEASE_TTL_S, Record, Tape
 
 Connect = Callable[[], Awaitable[Tape]]
+
+LEASE = "lease.taken.v1.execution.leader"
+FENCED = "execution.intent_recorded.v1"
 
 
 def entry(number: int, run: str = "") -> Envelope:
@@ -100,10 +104,8 @@ class TapeConformance:
     async def test_last_is_the_newest_of_any_of_the_patterns(self, connect: Connect) -> None:
         tape = await connect()
         assert await tape.last(["regime.step.v1.>"]) is None
-        await tape.append("regime.step.v1.fx", self.entry(1))
-        await tape.append("signals.step.v1.fx", self.entry(2))
-        await tape.append("md.slice.v1.fx", self.entry(3))
-        await tape.flush()
+        for number, subject in enumerate(("regime.step.v1.fx", "signals.step.v1.fx", "md.slice.v1.fx"), start=1):
+            await (await tape.append(subject, self.entry(number)))  # by several users: one after the other
         last = await tape.last(["regime.step.v1.>", "signals.step.v1.>", "risk.step.v1.>"])
         assert last is not None
         assert decode_envelope(last.payload).ts_event == 2
@@ -139,3 +141,91 @@ class TapeConformance:
         await tape.read(["regime.step.v1.>"], 1, fail)
         error = await asyncio.wait_for(asyncio.shield(tape.broken), 5)
         assert isinstance(error, ValueError)
+
+    @pytest.mark.req("PLT-12")
+    async def test_whoever_has_claimed_speaks_in_order_as_often_as_it_likes(self, connect: Connect) -> None:
+        tape = await connect()
+        await tape.claim(LEASE, self.entry(-1), 0, _always)
+        stored = [await tape.append(FENCED, self.entry(number)) for number in range(300)]
+        await tape.flush()
+        records = await collect(tape, [FENCED], 1, 300)
+        assert [record.seq for record in records] == [future.result() for future in stored]
+        assert [decode_envelope(record.payload).ts_event for record in records] == list(range(300))
+
+    @pytest.mark.req("PLT-02", "PLT-12")
+    async def test_the_same_id_twice_under_a_claim_is_stored_once(self, connect: Connect) -> None:
+        tape = await connect()
+        await tape.claim(LEASE, self.entry(-1), 0, _always)
+        stored = [await tape.append(FENCED, self.entry(number)) for number in (1, 2, 1, 3)]
+        await tape.flush()
+        first, second, again, third = (future.result() for future in stored)
+        assert again == first < second < third
+        assert len(await collect(tape, [FENCED], 1, 3)) == 3
+
+    @pytest.mark.req("PLT-12")
+    async def test_after_a_newer_claim_nothing_of_the_older_one_is_stored_and_its_tape_breaks(
+        self, connect: Connect
+    ) -> None:
+        old, new = await connect(), await connect()
+        await old.claim(LEASE, self.entry(-1), 0, _always)
+        await (await old.append(FENCED, self.entry(1)))
+        before = await new.last([LEASE])
+        assert before is not None
+        await new.claim(LEASE, self.entry(-2), before.seq, _always)
+        await asyncio.gather(await old.append(FENCED, self.entry(2)), return_exceptions=True)
+        assert isinstance(await asyncio.wait_for(asyncio.shield(old.broken), 5), TapeError)
+        with pytest.raises(TapeError):
+            await old.append(FENCED, self.entry(3))
+        await (await new.append(FENCED, self.entry(4)))
+        said = await collect(new, [FENCED], 1, 2)
+        assert [decode_envelope(record.payload).ts_event for record in said] == [1, 4]
+
+    @pytest.mark.req("PLT-12")
+    async def test_of_two_who_claim_after_the_same_holder_one_is_refused(self, connect: Connect) -> None:
+        one, other = await connect(), await connect()
+        await one.claim(LEASE, self.entry(-1), 0, _always)
+        with pytest.raises(TapeError):
+            await other.claim(LEASE, self.entry(-2), 0, _always)
+        await (await one.append(FENCED, self.entry(1)))
+
+    @pytest.mark.req("PLT-12")
+    async def test_what_is_appended_during_a_claim_carries_its_fence(self, connect: Connect) -> None:
+        tape = await connect()
+        claim = asyncio.create_task(tape.claim(LEASE, self.entry(-1), 0, _always))
+        await asyncio.sleep(0)
+        await (await tape.append(FENCED, self.entry(1)))
+        await claim
+        assert not tape.broken.done()
+
+    @pytest.mark.req("PLT-12")
+    async def test_who_is_not_sure_to_hold_the_lease_sends_nothing(self, connect: Connect) -> None:
+        tape, held = await connect(), [True]
+        await tape.claim(LEASE, self.entry(-1), 0, lambda: held[0])
+        held[0] = False
+        with pytest.raises(TapeError, match="no longer held"):
+            await tape.append(FENCED, self.entry(1))
+        assert await tape.last([FENCED]) is None
+
+    @pytest.mark.req("PLT-12")
+    async def test_a_lease_has_one_holder_until_it_runs_out(self, connect: Connect) -> None:
+        one, other = await connect(), await connect()
+        await asyncio.sleep(LEASE_TTL_S + 0.5)  # of a test before
+        assert await one.lease_of("execution") is None
+        first = await one.hold_lease("execution", "one", 0)
+        assert first is not None
+        assert await other.hold_lease("execution", "other", 0) is None
+        renewed = await one.hold_lease("execution", "one", first)
+        assert renewed is not None
+        assert renewed > first
+        assert await one.hold_lease("execution", "one", first) is None
+        assert await other.lease_of("execution") == ("one", renewed)
+        await asyncio.sleep(LEASE_TTL_S + 0.5)
+        assert await other.lease_of("execution") is None
+        taken = await other.hold_lease("execution", "other", 0)
+        assert taken is not None
+        assert taken > renewed
+        assert await one.hold_lease("execution", "one", renewed) is None
+
+
+def _always() -> bool:
+    return True

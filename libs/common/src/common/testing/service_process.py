@@ -66,6 +66,10 @@ class ServiceProcess:
         """-9: nothing is said to anybody."""
         self._end(signal.SIGKILL)
 
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> int:
         """Asked politely. Returns the exit code."""
         return self._end(signal.SIGTERM)

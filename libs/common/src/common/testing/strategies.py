@@ -29,6 +29,7 @@ _BY_NAME: Final[dict[str, st.SearchStrategy[Any]]] = {
     "book": tokens,
     "by": tokens,
     "account": tokens,
+    "service": tokens,
     "strategy_id": tokens,
     "instrument_id": instrument_ids,
 }

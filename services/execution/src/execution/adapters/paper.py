@@ -14,7 +14,6 @@ from common.messages.market_data import Bar, Quote
 from common.messages.orders import Order
 from common.model.enums import OrderType, Side
 from common.model.instrument import Instrument
-from common.model.money import ZERO
 
 _CENT_OF_A_BP: Final = Decimal("0.000001")
 
@@ -32,7 +31,7 @@ class Market(NamedTuple):
 
 
 class Match(NamedTuple):
-    """`px` None: nothing trades. `triggered`: a stop-limit has become a limit."""
+    """`px` None: nothing trades. `triggered`: the stop was reached; the order goes on as a market order or a limit."""
 
     px: Decimal | None
     triggered: bool = False
@@ -55,8 +54,10 @@ def market_of_quote(quote: Quote, side: Side) -> Market:
     return Market(mid, mid, mid, (quote.ask - quote.bid) / 2, quote.ask_size if side is Side.BUY else quote.bid_size)
 
 
-def match(order: Order, triggered: bool, market: Market, instrument: Instrument) -> Match:
-    """Where `order` trades against `market`. A limit that is only touched waits: others stood before it in the queue."""
+def match(order: Order, triggered: bool, market: Market, instrument: Instrument, *, resting: bool = False) -> Match:
+    """Where `order` trades against `market`. A limit that is only touched waits: others stood before it in the queue. A
+    post-only order that rests already is never the one to cross: it trades at its limit.
+    """
     sign = order.side.sign
     first = market.first + sign * market.half
     best, worst = (market.low, market.high) if sign > 0 else (market.high, market.low)
@@ -65,8 +66,12 @@ def match(order: Order, triggered: bool, market: Market, instrument: Instrument)
         case OrderType.MARKET:
             return Match(_round(first, order.side, instrument))
         case OrderType.LIMIT:
+            if order.post_only and resting:
+                return _rest(order, best)
             return _limit(order, first, best, instrument)
         case OrderType.STOP:
+            if triggered:
+                return Match(_round(first, order.side, instrument), triggered=True)
             return _stop(order, first, worst, instrument)
         case OrderType.STOP_LIMIT:
             if triggered:
@@ -102,11 +107,6 @@ def rejects(client_order_id: str, seed: int, rate: float) -> bool:
     return draw < rate * 2**64
 
 
-def slippage_bps(side: Side, px: Decimal, ref_px: Decimal) -> float:
-    """Paid beyond the arrival price, in basis points; positive is worse. 0 when there is no arrival price."""
-    return float((px - ref_px) / ref_px * side.sign * 10_000) if ref_px > ZERO else 0.0
-
-
 def _limit(order: Order, first: float, best: float, instrument: Instrument) -> Match:
     assert order.limit_px is not None
     sign, limit = order.side.sign, float(order.limit_px)
@@ -117,13 +117,19 @@ def _limit(order: Order, first: float, best: float, instrument: Instrument) -> M
     return Match(None)
 
 
+def _rest(order: Order, best: float) -> Match:
+    assert order.limit_px is not None
+    through = order.side.sign * (best - float(order.limit_px)) < 0
+    return Match(order.limit_px, maker=True) if through else Match(None)
+
+
 def _stop(order: Order, first: float, worst: float, instrument: Instrument) -> Match:
     assert order.stop_px is not None
     sign, stop = order.side.sign, float(order.stop_px)
     if sign * (first - stop) >= 0:
-        return Match(_round(first, order.side, instrument))
+        return Match(_round(first, order.side, instrument), triggered=True)
     if sign * (worst - stop) >= 0:
-        return Match(order.stop_px)
+        return Match(order.stop_px, triggered=True)
     return Match(None)
 
 

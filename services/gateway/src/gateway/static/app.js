@@ -70,6 +70,7 @@ function showPortfolio(book) {
 
 function showRisk(risk) {
   figure("drawdown", percent(risk.drawdown), -Number(risk.drawdown || 0));
+  figure("var", missing(risk.var_95_1d) ? "–" : percent(risk.var_95_1d));
   figure("factor", missing(risk.exposure_factor) ? "–" : `× ${risk.exposure_factor}`);
 }
 

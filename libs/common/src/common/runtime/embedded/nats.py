@@ -16,6 +16,7 @@ from common.runtime.embedded import binaries
 from common.runtime.embedded.home import LOCALHOST, Home, write_atomic
 from common.runtime.embedded.process import ProcessSpec
 from common.runtime.embedded.server import BARE_ENV, Server
+from common.runtime.nats_config import Cluster
 
 NAME: Final = "nats"
 
@@ -27,15 +28,33 @@ def password_name(user: str) -> str:
 
 def prepare(home: Home, port: int, monitor_port: int) -> Server:
     """Writes its configuration. Raises ConfigError when the binary is missing or too old."""
+    return _prepare(home, NAME, port, monitor_port)
+
+
+def prepare_cluster(home: Home, size: int = 3) -> tuple[tuple[Server, ...], str]:
+    """Servers that replicate the streams among themselves, and the URL of all of them together. For drills: on one host they
+    share its fate.
+    """
+    names = [f"{NAME}-{number}" for number in range(1, size + 1)]
+    ports = home.ports(f"{name}{use}" for name in names for use in ("", ".monitor", ".route"))
+    routes = tuple(f"{LOCALHOST}:{ports[f'{name}.route']}" for name in names)
+    servers = tuple(
+        _prepare(home, name, ports[name], ports[f"{name}.monitor"], Cluster(name, ports[f"{name}.route"], routes))
+        for name in names
+    )
+    return servers, ",".join(f"nats://{LOCALHOST}:{ports[name]}" for name in names)
+
+
+def _prepare(home: Home, name: str, port: int, monitor_port: int, cluster: Cluster | None = None) -> Server:
     binary = binaries.nats_server()
     _check_version(str(binary))
     passwords = {user: home.password(password_name(user)) for user in nats_config.USERS}
     monitor = f"{LOCALHOST}:{monitor_port}"
-    directory = home.directory("nats")
-    config = nats_config.server_config(LOCALHOST, port, monitor, str(directory), passwords)
+    directory = home.directory(name)
+    config = nats_config.server_config(LOCALHOST, port, monitor, str(directory), passwords, cluster)
     path = directory / "nats.conf"
     write_atomic(path, msgspec.json.format(msgspec.json.encode(config)), mode=0o600)
-    spec = ProcessSpec(name=NAME, argv=(str(binary), "--config", str(path)), env=BARE_ENV)
+    spec = ProcessSpec(name=name, argv=(str(binary), "--config", str(path)), env=BARE_ENV)
     return Server(spec=spec, ready=partial(_healthy, f"http://{monitor}/healthz"))
 
 

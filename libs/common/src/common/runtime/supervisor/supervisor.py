@@ -14,6 +14,7 @@ from typing import Final, Self
 
 import msgspec
 
+from common.contracts import LEASED
 from common.errors import ConfigError
 from common.runtime import nats_config
 from common.runtime.embedded import servers as embedded
@@ -33,8 +34,8 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 class Supervisor:
     """`async with` starts everything and stops it; `wait` in between. One per home, in the main thread.
 
-    `services` are named as in `contracts.INPUTS`; what their `env` says comes on top of `Environment` and of our own
-    environment. `config` is the file with the effective configuration. `say` hears what is being done; `before_services` is
+    `services` are named as in `contracts.INPUTS`, a second instance of one with a lease `<service>-2`; what their `env` says
+    comes on top of `Environment` and of our own environment. `config` is the file with the effective configuration. `say` hears what is being done; `before_services` is
     called once the servers answer and the streams exist.
     """
 
@@ -142,12 +143,16 @@ class Supervisor:
     def _child(self, spec: ProcessSpec, http_port: int | None = None) -> Child:
         return Child(self._home, spec, self._save_status, http_port)
 
-    def _environment(self, service: str, http_port: int) -> Environment:
+    def _environment(self, name: str, http_port: int) -> Environment:
+        service, _, instance = name.partition("-")
         if service not in nats_config.SERVICES:
             raise ConfigError(f"{service}: no such service; expected one of {', '.join(nats_config.SERVICES)}")
+        if instance and service not in LEASED:
+            raise ConfigError(f"{name}: only {' and '.join(LEASED)} can have a standby")
         return Environment(
             home=self._home.root,
             service=service,
+            instance=instance or "1",
             nats_url=self.endpoints.nats_url,
             nats_user=service,
             nats_password_file=Path(self.endpoints.nats_password_files[service]),

@@ -1,0 +1,84 @@
+"""Whether the market can be judged now: open, on time, priced, quoted, and the order near its price."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+from common.model.enums import DenyCode, OrderType
+from common.model.money import ZERO
+from common.model.time import NEW_YORK, NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND, NS_PER_WEEK, from_datetime, to_datetime
+from risk_guardian.checks.base import Breach, Context, exact
+from risk_guardian.limits import Session
+
+SUNDAY_NOON_NS: Final = 3 * NS_PER_DAY + 12 * NS_PER_HOUR  # 1970-01-04
+
+
+def market_open(c: Context) -> Breach | None:
+    if c.limits.session is Session.ALWAYS or fx_week_open(c.state.ts):
+        return None
+    return Breach(DenyCode.MARKET_CLOSED, ZERO, ZERO)
+
+
+def clock_jump(c: Context) -> Breach | None:
+    """The last slice was out of pace, or one before it is missing, or the decision is not of its time."""
+    jump = c.state.flow.jump_ns
+    if jump is not None:
+        return Breach(DenyCode.CLOCK_JUMP, _seconds(jump), exact(c.limits.max_clock_jump_hours * 3600))
+    away, allowed = abs(c.ts - c.state.ts), _patience(c)
+    return Breach(DenyCode.CLOCK_JUMP, _seconds(c.ts - c.state.ts), _seconds(allowed)) if away > allowed else None
+
+
+def priced(c: Context) -> Breach | None:
+    return None if c.unit_value is not None else Breach(DenyCode.NO_PRICE, ZERO, ZERO)
+
+
+def fresh_price(c: Context) -> Breach | None:
+    age, allowed = c.state.ts - c.state.last_px_ns[c.order.instrument_id], _patience(c)
+    return Breach(DenyCode.STALE_PRICE, _seconds(age), _seconds(allowed)) if age > allowed else None
+
+
+def quoted(c: Context) -> Breach | None:
+    """A market order takes what it gets: where there are quotes it needs a fresh one. Where the data has none, the fresh price
+    must do, unless the limits say otherwise.
+    """
+    if c.order.order_type is not OrderType.MARKET:
+        return None
+    then = c.state.flow.quoted_ns.get(c.order.instrument_id)
+    if then is None:
+        return Breach(DenyCode.NO_QUOTE, ZERO, ZERO) if c.limits.require_quote else None
+    age, allowed = c.state.ts - then, _patience(c)
+    return Breach(DenyCode.NO_QUOTE, _seconds(age), _seconds(allowed)) if age > allowed else None
+
+
+def price_collar(c: Context) -> Breach | None:
+    """Arrival, limit and stop price against the guardian's own last price. A missing price was refused before."""
+    last, limit = c.state.last_px[c.order.instrument_id], exact(c.limits.price_collar)
+    for px in (c.order.ref_px, c.order.limit_px, c.order.stop_px):
+        if px is not None and abs(px - last) > limit * last:
+            return Breach(DenyCode.PRICE_COLLAR, px, last)
+    return None
+
+
+def fx_week_open(ts_ns: int) -> bool:
+    """Sunday 17:00 to Friday 17:00 in New York, both ends included: the last close of the week can still be traded on."""
+    opens_us, closes_us = _fx_week((ts_ns - SUNDAY_NOON_NS) // NS_PER_WEEK)
+    return opens_us <= ts_ns // 1000 <= closes_us
+
+
+@lru_cache(maxsize=64)
+def _fx_week(number: int) -> tuple[int, int]:
+    """Microseconds of opening and close of the week that begins on a Sunday at noon UTC, well before New York's evening."""
+    sunday = to_datetime(SUNDAY_NOON_NS + number * NS_PER_WEEK).date()
+    opens, closes = (datetime.combine(day, time(17), NEW_YORK) for day in (sunday, sunday + timedelta(days=5)))
+    return from_datetime(opens) // 1000, from_datetime(closes) // 1000
+
+
+def _patience(c: Context) -> int:
+    return int(c.limits.stale_after_bars * c.state.base_timeframe[c.order.instrument_id].ns)
+
+
+def _seconds(ns: int) -> Decimal:
+    return Decimal(ns) / NS_PER_SECOND
