@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+import msgspec
 from tests.simulation.system import ACCOUNT, LIMITS
 
 from common.contracts import FROM_OUTSIDE, INPUTS
@@ -272,8 +273,9 @@ class Watch:
         fed = (message for _, message in self.messages if isinstance(message, InstrumentsDefined | MarketSlice))
         said = list(Lockstep(cores, _recorded).run(fed))
         orders = {one.order.client_order_id: one.order for one in said if isinstance(one, OrderApproved)}
-        fills = {one.fill_id: one for one in said if isinstance(one, OrderFilled)}
-        for what, here, there in (("orders", self.approved, orders), ("fills", self.fills, fills)):
+        fills = {one.fill_id: _whichever(one) for one in said if isinstance(one, OrderFilled)}
+        ours = {name: _whichever(fill) for name, fill in self.fills.items()}
+        for what, here, there in (("orders", self.approved, orders), ("fills", ours, fills)):
             odd = next((name for name in {**here, **there} if here.get(name) != there.get(name)), "")
             _hold(not odd, f"{what}: {odd} is {here.get(odd)} here and {there.get(odd)} in one process")
 
@@ -283,6 +285,11 @@ class Watch:
             theirs, ours = positions.get(instrument_id, ZERO), self.positions.get(instrument_id, ZERO)
             _hold(theirs == ours, f"{name} holds {theirs} of {instrument_id}; the fills add up to {ours}")
         _hold(cash.get("USD", ZERO) == self.cash, f"{name} has {cash.get('USD')} in cash; the fills leave {self.cash}")
+
+
+def _whichever(fill: OrderFilled) -> OrderFilled:
+    """But for the paper venue's number: the guardian's own orders wait for nobody, so two of them may overtake each other."""
+    return msgspec.structs.replace(fill, venue_order_id="")
 
 
 def _recorded(effect: Effect) -> list[Message]:

@@ -298,7 +298,7 @@ class World:
                     busy = True
             busy = await self._finish_effect() or busy
             busy = await self._venue_reports() or busy
-            await self._revive()
+            busy = await self._revive() or busy
             led = all(any(p.speaks for p in self.processes if p.name == name) for name in LEASED)
             if not busy and led:
                 return
@@ -376,13 +376,17 @@ class World:
         self.deaths += 1
         await process.die()
 
-    async def _revive(self) -> None:
+    async def _revive(self) -> bool:
+        """Whether there was somebody to start again, who then has to read."""
+        revived = False
         for process in self.processes:
             if (bug := process.bug()) is not None:
                 raise bug
             if not process.up:
                 await process.die()
                 await process.start()
+                revived = True
+        return revived
 
     async def _take_snapshot(self) -> None:
         await self.random.choice(self.processes).snapshot()
