@@ -23,13 +23,14 @@ from common.messages.base import Message
 from common.messages.venue import Request
 from common.model.account import Account
 from common.model.instrument import Instrument
+from common.model.parties import GUARDIAN
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded import Endpoints
 from common.runtime.memory_tape import MemoryLog, MemoryTape
 from common.runtime.session import Session, envelope
 from common.runtime.subjects import subject
 from common.testing.builders import EUR_USD, T0, a
-from execution.core import GUARDIAN, Execution
+from execution.core import Execution
 from execution.reference_venue.behavior import Fault, Rule
 from execution.settings import RetrySettings, Settings
 from execution.shell import ExecutionShell

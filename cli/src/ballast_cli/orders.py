@@ -19,9 +19,10 @@ from common import messages as m
 from common.contracts import pattern
 from common.errors import TapeError
 from common.messages.base import Message
-from common.messages.bracket import MANUAL, Bracket
+from common.messages.bracket import Bracket
 from common.model.account import Account
 from common.model.enums import OrderType, Side, TimeInForce
+from common.model.parties import MANUAL
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.session import envelope

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from common.messages.orders import Order
 from common.model.enums import Algorithm, OrderType, TimeInForce
+from common.model.parties import GUARDIAN
 from common.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE
 from common.testing.builders import a
-from execution.algorithms import GUARDIAN, AlgorithmSettings, Plan, choose, planned
+from execution.algorithms import AlgorithmSettings, Plan, choose, planned
 from execution.costs import Costs, Fees
 from execution.market_view import InstrumentView
 

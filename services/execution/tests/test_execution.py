@@ -21,8 +21,8 @@ from common.messages import (
     TradingStateChanged,
 )
 from common.model.enums import DenyCode, OrderState, OrderType, TradingState
+from common.model.parties import GUARDIAN
 from common.testing.builders import EUR_USD, ORDER_ID, T0, a
-from execution.core import GUARDIAN
 from execution.effects import RecordIntent
 
 LATER = T0 + 10 * 365 * 86_400 * 10**9  # where an operator's wall clock is during a replay

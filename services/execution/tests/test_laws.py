@@ -40,10 +40,11 @@ from common.model.enums import OrderState, OrderType, Side, TimeInForce, Trading
 from common.model.instrument import Instrument
 from common.model.ledger import Ledger
 from common.model.money import ZERO
+from common.model.parties import GUARDIAN
 from common.model.time import Timeframe
 from common.runtime import snapshots
 from common.testing.builders import EUR_USD, T0, a
-from execution.core import GUARDIAN, Execution
+from execution.core import Execution
 from execution.settings import Settings
 from execution.transitions import TRANSITIONS, advance
 

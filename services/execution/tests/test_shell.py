@@ -19,11 +19,12 @@ from common.messages.base import Message
 from common.messages.venue import Accepted, Canceled, NotReceived, Request, Status, Traded
 from common.model.account import Account
 from common.model.enums import DenyCode
+from common.model.parties import GUARDIAN
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.memory_tape import MemoryLog, MemoryTape
 from common.runtime.session import Session
 from common.testing.builders import EUR_USD
-from execution.core import GUARDIAN, Execution
+from execution.core import Execution
 from execution.effects import CancelAtVenue, QueryOrder, RecordIntent, SendOrder, TakeSnapshot
 from execution.reference_venue.behavior import Fault, Rule
 from execution.settings import RetrySettings, Settings

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.messages.bracket import MANUAL
 from common.messages.orders import Order
 from common.model.enums import OrderType, Side
+from common.model.parties import MANUAL
 from gateway.commands import Scope, Ticket
 
 pytestmark = pytest.mark.req("EXE-03", "GTW-03")

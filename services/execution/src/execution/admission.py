@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 from common.messages.orders import Order, OrderApproved
 from common.model.enums import DenyCode, OrderType, TimeInForce
 from common.model.money import ZERO
+from common.model.parties import GUARDIAN
 from execution.context import Context
 from execution.transitions import FINAL
 
-GUARDIAN: Final = "risk_guardian"
 _LIMITS: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 _RESTS: Final = frozenset({TimeInForce.GTC, TimeInForce.GTD})

@@ -19,11 +19,11 @@ import msgspec
 
 from common.messages.orders import ExecutionPlanned, Order
 from common.model.enums import Algorithm, OrderType, TimeInForce
+from common.model.parties import GUARDIAN
 from execution.costs import Costs, Fees, delay_bps, impact_bps, mean_wait, reach_probability
 from execution.market_view import InstrumentView
 
 Meta = msgspec.Meta
-GUARDIAN: Final = "risk_guardian"
 
 
 class AlgorithmSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,8 +25,9 @@ from common.messages.risk import HaltTrading, TradingStateChanged
 from common.messages.venue import VenueConnection, VenueReported, VenueSnapshot
 from common.model.account import Account
 from common.model.enums import DenyCode, OrderState, TradingState
+from common.model.parties import GUARDIAN
 from execution import contingency, reconciliation, requests, working
-from execution.admission import GUARDIAN, gate, is_flattening, refusal
+from execution.admission import gate, is_flattening, refusal
 from execution.booking import deny, end, remember, say_denied, whose
 from execution.connection import on_connection, say_health, venue_time
 from execution.context import Context

@@ -15,12 +15,12 @@ from common.errors import ConfigError, TapeError
 from common.messages.orders import GuardianLost, IntentFailed, IntentRecorded
 from common.messages.venue import NotReceived, Report, Request, VenueConnection, VenueReported
 from common.model.enums import DenyCode
+from common.model.parties import GUARDIAN
 from common.runtime.service import Shell
 from common.runtime.session import Outside, Session
 from common.runtime.tape import Tape
 from execution.adapters import registry
 from execution.adapters.venue import Connection, Venue
-from execution.core import GUARDIAN
 from execution.effects import AmendAtVenue, CancelAtVenue, QueryOrder, RecordIntent, SendOrder, TakeSnapshot
 from execution.journal import UNRECORDED, Journal
 from execution.report_keys import answer_key, report_key

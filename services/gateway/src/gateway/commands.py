@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common import messages as m
 from common.messages.base import Message
-from common.messages.bracket import MANUAL, Bracket
+from common.messages.bracket import Bracket
 from common.model.enums import OrderType, Side, TimeInForce
+from common.model.parties import MANUAL
 from gateway.link import Link
 
 Why = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]

@@ -19,10 +19,10 @@ from common.model.account import Account
 from common.model.enums import DenyCode, Direction
 from common.model.ledger import Ledger
 from common.model.money import ZERO, Conversion
+from common.model.parties import BOOK
 from portfolio import exits, halts, manual
 from portfolio.exits import Progress, Verdict, View
 from portfolio.moves import Desk, move
-from portfolio.orders import STRATEGY
 from portfolio.settings import ExitSettings, Settings
 from portfolio.shares import Shares
 from portfolio.state import Seen, State
@@ -109,7 +109,7 @@ class Portfolio:
             case OrderFilled():
                 manual.on_fill(state, message)
             case OrderDenied(order=order, code=code):
-                ours = order.strategy_id == STRATEGY and order.instrument_id in state.targets
+                ours = order.strategy_id == BOOK and order.instrument_id in state.targets
                 if ours and code not in _PASSING:
                     state.refused[order.instrument_id] = state.targets[order.instrument_id]
             case ScopeHalted():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from common.messages.risk import ScopeHalted
 from common.messages.signals import Signal
-from portfolio.orders import STRATEGY
+from common.model.parties import BOOK
 from portfolio.state import State
 
 
 def on_scope(state: State, message: ScopeHalted) -> None:
     """To the guardian the whole book is one strategy: what it halts of that is an instrument, or all of them."""
-    strategy_id = "" if message.strategy_id == STRATEGY else message.strategy_id
+    strategy_id = "" if message.strategy_id == BOOK else message.strategy_id
     scope = f"{strategy_id}|{message.instrument_id}"
     if message.halted:
         state.halted[scope] = message.reason

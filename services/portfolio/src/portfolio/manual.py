@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
-from common.messages.bracket import MANUAL
 from common.messages.orders import ExecutionStep, OrderFilled
 from common.model.money import ZERO
+from common.model.parties import GUARDIAN, MANUAL
 from portfolio.state import Seen, State
-
-GUARDIAN: Final = "risk_guardian"
 
 
 def on_fill(state: State, fill: OrderFilled) -> None:

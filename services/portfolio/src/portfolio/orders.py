@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from common.messages.bracket import MANUAL
 from common.messages.orders import ExecutionStep, Order
 from common.messages.portfolio import Contribution, Target
 from common.model.enums import Side
 from common.model.money import ZERO
+from common.model.parties import BOOK, MANUAL
 from common.model.time import NS_PER_SECOND, to_datetime
 
-STRATEGY: Final = "book"
 _NOBODY: Final = "no strategy holds it any more"
 
 
@@ -69,7 +68,7 @@ def orders(
         yield Order(
             client_order_id=f"{book}-{target.instrument_id.replace('.', '-')}-{_stamp(ts)}-{number}",
             account=account,
-            strategy_id=STRATEGY,
+            strategy_id=BOOK,
             instrument_id=target.instrument_id,
             side=Side.BUY if qty > 0 else Side.SELL,
             qty=abs(qty),

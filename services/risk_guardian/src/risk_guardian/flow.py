@@ -14,11 +14,9 @@ from common.messages.portfolio import Target
 from common.model.money import ZERO
 from common.model.time import NS_PER_DAY, NS_PER_SECOND
 
-BOOK: Final = "book"  # the portfolio's name on its orders: the strategies behind them are in its targets
 SEEN_IDS_KEPT: Final = 20_000  # each snapshot holds them
 METERS_KEPT: Final = 4_096
 VOLUME_DAYS: Final = 20
-GUARDIAN: Final = "risk_guardian"  # on its own orders
 ORDER: Final = "order"  # names of meters
 CANCEL: Final = "cancel"
 REPEAT: Final = "repeat"

@@ -23,10 +23,11 @@ from common.messages.portfolio import Target
 from common.messages.risk import HaltScope, ScopeHalted
 from common.model.enums import DenyCode, TradingState
 from common.model.money import ZERO, Conversion
+from common.model.parties import BOOK, GUARDIAN
 from common.model.time import NS_PER_HOUR, NS_PER_MINUTE
 from risk_guardian import amend, flow
 from risk_guardian.checks import OF_EVERY_ORDER, OF_NEW_RISK, Breach, Check, Context, Cut, RiskAfter, held
-from risk_guardian.flow import BOOK, CANCEL, GUARDIAN, ORDER, REPEAT, meter
+from risk_guardian.flow import CANCEL, ORDER, REPEAT, meter
 from risk_guardian.limits import Limits
 from risk_guardian.state import State, Working
 

@@ -10,8 +10,8 @@ import msgspec
 
 from common.messages.orders import Order
 from common.model.enums import OrderType, Side, TimeInForce
+from common.model.parties import MANUAL
 
-MANUAL: Final = "manual"  # the strategy id of what people order
 _PRICES: Final[dict[OrderType, tuple[str, ...]]] = {
     OrderType.MARKET: (),
     OrderType.LIMIT: ("limit_px",),

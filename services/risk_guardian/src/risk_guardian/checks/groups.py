@@ -8,9 +8,10 @@ from typing import Final
 
 from common.model.enums import DenyCode
 from common.model.money import ONE, ZERO
+from common.model.parties import BOOK, GUARDIAN
 from risk_guardian.checks.base import Context, Cut, Side, waits
 from risk_guardian.checks.size import absolute, directed, own_side
-from risk_guardian.flow import BOOK, GUARDIAN, strategy_type
+from risk_guardian.flow import strategy_type
 
 _NOBODY: Final[Mapping[str, Decimal]] = {BOOK: ONE}  # behind a position whose strategies were never said
 _NO_ONE: Final[Mapping[str, Decimal]] = {}

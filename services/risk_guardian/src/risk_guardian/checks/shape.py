@@ -7,8 +7,8 @@ from typing import Final
 
 from common.model.enums import DenyCode, OrderType
 from common.model.money import ZERO
+from common.model.parties import GUARDIAN
 from risk_guardian.checks.base import Breach, Context, Cut
-from risk_guardian.flow import GUARDIAN
 
 COUNTABLE: Final = 10**15  # beyond it a remainder has more digits than decimals keep
 NEEDED_PRICES: Final[dict[OrderType, tuple[str, ...]]] = {

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from common.model.enums import DenyCode, TradingState
 from common.model.money import ZERO
+from common.model.parties import BOOK
 from risk_guardian.checks.base import Breach, Context, exact
-from risk_guardian.flow import BOOK, meter
+from risk_guardian.flow import meter
 
 
 def halted(c: Context) -> Breach | None:
