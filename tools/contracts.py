@@ -1,4 +1,4 @@
-"""Writes libs/common/contracts: the JSON Schema of every message, and examples that must decode for ever.
+"""Writes libs/common/contracts: the JSON Schema of every message, and examples that must decode for ever; and common.version.
 
 A golden file holds one envelope a line, the oldest first. It is only ever appended to: a message that gains a field
 gains a line, and what was written by an older build stays readable.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,17 @@ from common.testing.builders import a, envelope
 
 CONTRACTS = Path(__file__).parent.parent / "libs/common/contracts"
 GOLDEN = CONTRACTS / "golden"
+PROJECT = CONTRACTS.parent / "pyproject.toml"
+VERSION = CONTRACTS.parent / "src/common/version.py"
+_VERSION_TEXT = '''"""Which code this is. Written by tools/contracts.py: the version of the package, and a fingerprint of all message schemas."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BUILD: Final = "{build}"
+CONTRACTS: Final = "{contracts}"
+'''
 
 
 def wanted() -> Iterator[tuple[Path, str]]:
@@ -31,6 +43,8 @@ def wanted() -> Iterator[tuple[Path, str]]:
         kept = path.read_text() if path.exists() else ""
         line = codec.encode_envelope(envelope(a(kind))).decode() + "\n"
         yield path, kept if kept.endswith(line) else kept + line
+    build = tomllib.loads(PROJECT.read_text())["project"]["version"]
+    yield VERSION, _VERSION_TEXT.format(build=build, contracts=codec.fingerprint())
 
 
 def stray(expected: set[Path]) -> list[Path]:

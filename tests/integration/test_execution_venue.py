@@ -26,6 +26,7 @@ from common.model.instrument import Instrument
 from common.model.parties import GUARDIAN
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded import Endpoints
+from common.runtime.introduction import THIS_PROCESS
 from common.runtime.memory_tape import MemoryLog, MemoryTape
 from common.runtime.session import Session, envelope
 from common.runtime.subjects import subject
@@ -134,6 +135,7 @@ async def test_every_order_reaches_the_venue_once_whatever_dies_and_both_books_a
         settings = Settings(venue="reference", connection=connection, retry=retry)
         log = MemoryLog()
         world = MemoryTape(log)
+        await say(world, GUARDIAN, THIS_PROCESS.introduction(GUARDIAN))
         await say(world, "market_data", a(InstrumentsDefined, instruments=(a(Instrument),)))
         await say(world, "market_data", MarketSlice(ts_event=T0, book="fx", step=1))
         life = Execution1(log, settings, dsn)
@@ -165,6 +167,7 @@ async def test_from_approval_to_acknowledgement_with_the_intent_committed_in_bet
         settings = Settings(venue="reference", connection=desk.settings)
         log, taken = MemoryLog(), []
         world = MemoryTape(log)
+        await say(world, GUARDIAN, THIS_PROCESS.introduction(GUARDIAN))
         await say(world, "market_data", a(InstrumentsDefined, instruments=(a(Instrument),)))
         await say(world, "market_data", MarketSlice(ts_event=T0, book="fx", step=1))
         life = Execution1(log, settings, dsn)

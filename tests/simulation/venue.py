@@ -216,7 +216,11 @@ class Venue:
         if not self.up:
             return NotReceived(client_order_id=order_id, request=request, reason="connection refused")
         if self._goes_wrong(0.3):
-            return NotReceived(client_order_id=order_id, request=request, reason="429", retry_after_s=1.0)
+            ours = self._goes_wrong(0.5)
+            reason = "our own limit" if ours else "429"
+            return NotReceived(
+                client_order_id=order_id, request=request, reason=reason, retry_after_s=1.0, held_back=ours
+            )
         return None
 
     def _goes_wrong(self, share: float) -> bool:

@@ -31,7 +31,7 @@ from common.messages.orders import (
     ProposeOrders,
 )
 from common.messages.risk import HaltTrading, ResumeTrading
-from common.messages.venue import Report, VenueConnection, VenueReported
+from common.messages.venue import NotFound, Report, VenueConnection, VenueReported
 from common.model.enums import DenyCode, OrderType, Side, TradingState
 from common.runtime import snapshots
 from common.runtime.codec import decode
@@ -451,7 +451,8 @@ class World:
                 answer = self.venue.amend(effect.order)
                 return self._answer(effect.order.client_order_id, "AMEND", effect.attempt, answer)
             case QueryOrder():
-                answer = self.venue.query(effect.client_order_id)
+                name = effect.client_order_id
+                answer = NotFound(client_order_id=name) if effect.held_back else self.venue.query(name)
                 return self._answer(effect.client_order_id, "QUERY", effect.attempt, answer)
             case TakeSnapshot():
                 return Outside(f"snapshot:{effect.number}", self.venue.snapshot(effect.number, self.ts))

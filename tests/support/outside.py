@@ -62,6 +62,7 @@ class Fate(StrEnum):
     ANSWER_LOST = "ANSWER_LOST"  # the venue acts, nobody hears of it
     LOST = "LOST"  # never arrives, and nobody knows
     NOT_RECEIVED = "NOT_RECEIVED"
+    HELD_BACK = "HELD_BACK"  # by our own adapter
     REFUSED = "REFUSED"  # the venue says no
 
 
@@ -175,8 +176,12 @@ class Outside:
 
     def _request(self, effect: SendOrder | CancelAtVenue | AmendAtVenue | QueryOrder, fate: Fate) -> list[Message]:
         name, request = _about(effect)
-        if fate is Fate.NOT_RECEIVED:
-            return self.report(NotReceived(client_order_id=name, request=request, reason="test"))
+        if isinstance(effect, QueryOrder) and effect.held_back:
+            return self.report(NotFound(client_order_id=name))
+        if fate in {Fate.NOT_RECEIVED, Fate.HELD_BACK}:
+            held_back = fate is Fate.HELD_BACK
+            refused = NotReceived(client_order_id=name, request=request, reason="test", held_back=held_back)
+            return self.report(refused)
         if fate is not Fate.LOST:
             answer = self._refuse(name, request) if fate is Fate.REFUSED else self._act(effect)
             if fate is not Fate.ANSWER_LOST:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from common.model.account import Account
 from common.model.run import Run, pace
 from common.model.time import from_datetime
 from common.runtime.settings import load, section
+from common.version import BUILD
 from execution.settings import Settings as Execution
 from gateway.settings import Settings as Gateway
 from market_data.settings import Settings as MarketData
@@ -58,7 +58,7 @@ def effective(
         "start_ns": _instant("--from", start),
         "end_ns": _instant("--to", end),
         "speed": _speed(speed),
-        "build": version("ballast"),
+        "build": BUILD,
     }
     if start and end and config["run"]["start_ns"] >= config["run"]["end_ns"]:
         raise ConfigError(f"--from {start} --to {end}: expected a start before the end")

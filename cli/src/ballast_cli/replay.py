@@ -61,6 +61,7 @@ class Replay:
         self._cores: Mapping[str, Core] = {}
         self._source: Iterator[tuple[int, Sequence[Message]]] = iter(())
         self._ordinal = -1
+        self._before: list[tuple[int, Message]] = []  # services introduce themselves before the run begins
 
     def see(self, record: Record) -> None:
         envelope = decode_envelope(record.payload)
@@ -71,11 +72,17 @@ class Replay:
             if envelope.source == "market_data":
                 self._advance_source(envelope.cause_seq)
             self.checks[envelope.source].had_said(envelope.cause_seq, envelope.cause_index, message)
+        if self._cores:
+            self._feed(record.seq, message)
+        else:
+            self._before.append((record.seq, message))
+
+    def _feed(self, seq: int, message: Message) -> None:
         for name, core in self._cores.items():
             if type(message) in INPUTS[name]:
                 outputs = [output for output in core.handle(message) if not isinstance(output, Effect)]
                 for index, output in enumerate(outputs):
-                    self.checks[name].says(record.seq, index, output)
+                    self.checks[name].says(seq, index, output)
 
     def _begin(self, run: RunStarted) -> None:
         config = json.loads(run.config)
@@ -83,6 +90,9 @@ class Replay:
         self._source = _numbered(source(config))
         self._ordinal = -1
         self.checks = {name: Check() for name in ("market_data", *self._cores)}
+        for seq, message in self._before:
+            self._feed(seq, message)
+        self._before = []
 
     def _advance_source(self, ordinal: int) -> None:
         while self._ordinal < ordinal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,11 @@ from common.contracts import DOMAINS, FROM_OUTSIDE, INPUTS, ROUTES, own_pattern,
 from common.messages import MESSAGES, Message
 from common.runtime import codec, subjects
 from common.testing.builders import EXAMPLES, a, envelope
+from common.version import BUILD
+from common.version import CONTRACTS as CONTRACTS_OF_THIS_BUILD
 
 CONTRACTS = Path(__file__).parent.parent / "contracts"
+ROOT = Path(__file__).parents[3]
 GOLDEN = sorted((CONTRACTS / "golden").glob("*.jsonl"))
 SERVICES = set(INPUTS) - {"operator"}
 
@@ -43,6 +47,29 @@ def test_the_latest_golden_line_is_what_this_build_writes_byte_for_byte(kind: ty
 def test_the_schemas_on_disk_are_those_of_the_code() -> None:
     on_disk = {path.stem: json.loads(path.read_text()) for path in CONTRACTS.glob("*.json")}
     assert on_disk == json.loads(json.dumps(codec.schemas()))
+
+
+@pytest.mark.req("PLT-02")
+def test_what_a_process_says_that_it_is_is_what_it_was_built_from() -> None:
+    assert codec.fingerprint() == CONTRACTS_OF_THIS_BUILD
+    manifests = [tomllib.loads(path.read_text()) for path in ROOT.glob("*/*/pyproject.toml")]
+    manifests.append(tomllib.loads((ROOT / "cli/pyproject.toml").read_text()))
+    assert {manifest["project"]["version"] for manifest in manifests} == {BUILD}
+    assert len(manifests) > 9
+
+
+@pytest.mark.req("PLT-02")
+def test_the_fingerprint_changes_with_the_shape_of_a_message_and_not_with_words_about_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    schemas, before = codec.schemas(), codec.fingerprint()
+    words, shape = json.loads(json.dumps(schemas)), json.loads(json.dumps(schemas))
+    words["order.denied.v1"]["$defs"]["OrderDenied"]["description"] = "anything else"
+    shape["order.denied.v1"]["$defs"]["OrderDenied"]["properties"]["detail"]["type"] = "integer"
+    monkeypatch.setattr(codec, "schemas", lambda: words)
+    assert codec.fingerprint() == before
+    monkeypatch.setattr(codec, "schemas", lambda: shape)
+    assert codec.fingerprint() != before
 
 
 @every_message

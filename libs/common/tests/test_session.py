@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 import numpy as np
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.core import Effect
 from common.errors import TapeError
 from common.messages import Message, RegimeStep
+from common.messages.control import ServiceStarted
 from common.messages.market_data import MarketSlice
 from common.messages.risk import HaltTrading
 from common.runtime import snapshots
 from common.runtime.codec import decode, decode_envelope
+from common.runtime.introduction import THIS_PROCESS, Speaker
 from common.runtime.memory_tape import MemoryLog, MemoryTape
 from common.runtime.session import Outside, Session, envelope
 from common.runtime.subjects import subject
@@ -62,6 +66,8 @@ class FragileTape(MemoryTape):
         if self._left == 0:
             if self._store_last:
                 await super().append(subject, envelope)
+            if not self.broken.done():
+                self.broken.set_result(Killed())
             raise Killed
         self._left -= 1
         return await super().append(subject, envelope)
@@ -77,7 +83,8 @@ async def publish(log: MemoryLog, count: int) -> None:
 async def live_until_killed(log: MemoryLog, survive: int, *, store_last: bool, snapshot: bool) -> None:
     tape = FragileTape(log, survive, store_last=store_last)
     session = Session("regime", Echo(), tape, mark="m")
-    await session.start()
+    with suppress(Killed):  # while it introduces itself
+        await session.start()
     for _ in range(500):
         if tape.broken.done() or not session.recovering:
             break
@@ -154,7 +161,8 @@ def test_a_standby_says_exactly_what_its_dead_leader_did_not_say(
         leader_tape, standby_tape = FragileTape(log, survive, store_last=store_last), MemoryTape(log)
         leader = Session("regime", Echo(), leader_tape, mark="m")
         standby = Session("regime", Echo(), standby_tape, mark="m", standby=True)
-        await leader.lead()
+        with suppress(Killed):
+            await leader.lead()
         await standby.start()
         await publish(log, before + after)
         while not leader_tape.broken.done() and leader.seq < _newest_slice(log):  # noqa: ASYNC110 (no event tells)
@@ -222,6 +230,51 @@ async def test_only_who_leads_leaves_a_snapshot(monkeypatch: pytest.MonkeyPatch)
     await session.lead()
     await session.stop()
     assert set(log.snapshots) == {"regime"}
+    await tape.close()
+
+
+def introductions(log: MemoryLog) -> list[tuple[int, ServiceStarted]]:
+    """With their place on the tape."""
+    read = ((seq, decode(decode_envelope(entry.payload))) for seq, entry in enumerate(log.entries, start=1))
+    return [(seq, message) for seq, message in read if isinstance(message, ServiceStarted)]
+
+
+@pytest.mark.req("PLT-02", "PLT-12")
+async def test_every_life_says_what_it_is_before_anything_else_and_a_standby_when_it_leads() -> None:
+    log = MemoryLog()
+    await publish(log, 1)
+    first, second = MemoryTape(log), MemoryTape(log)
+    leader = Session("regime", Echo(), first, mark="m")
+    standby = Session("regime", Echo(), second, mark="m", standby=True, speaker=Speaker("2", build="other"))
+    await leader.lead()
+    await standby.start()
+    await _read_all(leader, log)
+    assert [message.instance for _, message in introductions(log)] == ["1"]
+    await first.close()
+    await publish(log, 4)
+    await _read_all(standby, log)
+    await standby.lead()
+    (one, began), (two, took_over) = introductions(log)
+    spoke = [seq for seq, entry in enumerate(log.entries, start=1) if entry.subject.startswith(RegimeStep.TYPE)]
+    assert [one < seq for seq in spoke] == [True] * 4
+    assert [two < seq for seq in spoke] == [False] + [True] * 3
+    assert (began.service, began.build, began.contracts) == ("regime", THIS_PROCESS.build, THIS_PROCESS.contracts)
+    assert (took_over.instance, took_over.build) == ("2", "other")
+    await second.close()
+
+
+@pytest.mark.req("PLT-02")
+async def test_who_starts_beside_other_code_says_so_in_its_log() -> None:
+    log = MemoryLog()
+    tape = MemoryTape(log)
+    with structlog.testing.capture_logs() as logs:
+        await Session("regime", Echo(), tape, mark="m", speaker=Speaker(contracts="other")).start()
+        assert logs == []
+        await Session("signals", Echo(), tape, mark="m").start()
+    (warning,) = logs
+    assert (warning["log_level"], warning["other"]) == ("warning", "regime")
+    assert "other" in warning["theirs"]
+    assert THIS_PROCESS.contracts in warning["ours"]
     await tape.close()
 
 

@@ -127,3 +127,18 @@ def test_who_waits_as_long_as_told_is_let_in(tokens: float):
     limit = RateLimit(per_s=3, burst=5, tokens=tokens)
     wait = limit.take(0.0)
     assert limit.take(wait + 1e-9) == 0.0
+
+
+@given(st.integers(1, 200), st.floats(0.5, 100), st.integers(2, 50))
+def test_who_comes_when_told_comes_after_all_and_one_after_the_other(many: int, per_s: float, burst: int):
+    limit = RateLimit(per_s=per_s, burst=burst)
+    waits = [wait for _ in range(many) if (wait := limit.take(0.0, reserve=1.0)) > 0]
+    assert all(limit.take(wait + 1e-6, reserve=1.0) == 0.0 for wait in waits)
+    assert waits == pytest.approx([(number + 1) / per_s for number in range(max(many - burst + 1, 0))])
+
+
+def test_what_matters_more_does_not_queue_behind_what_matters_less():
+    limit = RateLimit(per_s=10, burst=4)
+    assert [limit.take(0.0, reserve=4) > 0 for _ in range(50)] == [True] * 50
+    assert [limit.take(0.0) for _ in range(4)] == [0.0] * 4
+    assert limit.take(0.0) == pytest.approx(0.1)

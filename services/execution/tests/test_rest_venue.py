@@ -210,6 +210,137 @@ async def test_beyond_our_own_rate_nothing_is_sent_but_cancels_have_tokens_kept_
         assert (await desk.audit())["summary"]["sends"] == 6
 
 
+SMALL = msgspec.structs.replace(QUICK, max_in_flight=8)  # six for orders and questions, two for cancels and exits
+
+
+async def test_no_more_requests_are_under_way_than_allowed_and_the_others_come_in_their_turn():
+    async with reference_desk(SMALL, listen=False) as desk:
+        await desk.behave(Rule(fault=Fault.SLOW, rate=1.0), slow_s=0.05)
+        asked = [asyncio.create_task(desk.venue.send(order(f"o{number}", limit="1.05"))) for number in range(18)]
+        at_once = []
+        while not all(task.done() for task in asked):
+            at_once.append(len(desk.reference.audit.entries) - sum(task.done() for task in asked))
+            await asyncio.sleep(0.002)
+        assert max(at_once) == 6
+        assert [type(task.result()) for task in asked] == [Accepted] * 18
+
+
+async def test_cancels_and_exits_never_wait_behind_orders_and_questions():
+    async with reference_desk(SMALL, listen=False) as desk:
+        await desk.venue.send(order("long"))
+        await desk.venue.send(order("resting", limit="1.05"))
+        await desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, count=6), slow_s=0.2)
+        entries = [asyncio.create_task(desk.venue.send(order(f"o{number}"))) for number in range(12)]
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        canceled = await desk.venue.cancel("resting", "", EUR_USD)
+        left = await desk.venue.send(order("exit", -100, reduce_only=True))
+        assert time.monotonic() - started < 0.1
+        assert (type(canceled), type(left)) == (Canceled, Accepted)
+        assert not any(task.done() for task in entries)
+        await asyncio.gather(*entries)
+
+
+async def test_who_waits_too_long_for_room_is_not_sent_and_it_is_no_failure_of_the_venue():
+    patient = msgspec.structs.replace(SMALL, max_in_flight=4, max_failures=1000)
+    async with reference_desk(patient, listen=False) as desk:
+        await desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, rate=1.0), slow_s=0.25)
+        answers = await asyncio.gather(*(desk.venue.send(order(f"o{number}")) for number in range(9)))
+        late = [answer for answer in answers if isinstance(answer, NotReceived)]
+        assert [type(answer) for answer in answers[:6]] == [Accepted] * 6
+        assert [answer.held_back for answer in late] == [True] * 3
+        assert (await desk.audit())["summary"]["sends"] == 6
+
+
+@pytest.mark.parametrize("why", ["lease", "breaker", "canceled", "canceled all"])
+async def test_who_waits_for_room_is_judged_again_when_there_is(why: str):
+    async with reference_desk(msgspec.structs.replace(SMALL, max_failures=1, cool_down_s=60), listen=False) as desk:
+        await desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, count=6), slow_s=0.15)
+        first = [asyncio.create_task(desk.venue.send(order(f"o{number}"))) for number in range(6)]
+        await asyncio.sleep(0.05)
+        waiting = asyncio.create_task(desk.venue.send(order("waits")))
+        await asyncio.sleep(0.01)
+        match why:
+            case "lease":
+                desk.fence.now = None
+            case "breaker":
+                await desk.behave(Rule(fault=Fault.ERROR_BEFORE, on=Request.CANCEL, count=1))
+                await desk.venue.cancel("o0", "", EUR_USD)
+            case "canceled":
+                assert isinstance(await desk.venue.cancel("waits", "", EUR_USD), CancelRefused)
+            case _:
+                assert await desk.venue.cancel_all()
+        refused = await waiting
+        assert isinstance(refused, NotReceived)
+        assert not refused.held_back, "it does not just come later"
+        await asyncio.gather(*first)
+        assert "waits" not in {
+            entry["client_order_id"] for entry in (await desk.audit())["requests"] if entry["request"] == "SEND"
+        }
+
+
+async def test_who_gives_up_waiting_leaves_the_room_to_others():
+    async with reference_desk(SMALL, listen=False) as desk:
+        await desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, rate=1.0), slow_s=0.05)
+        asked = [asyncio.create_task(desk.venue.send(order(f"o{number}"))) for number in range(18)]
+        for delay_s in (0.01, 0.05):  # some wait, some are under way, some have just been let in
+            await asyncio.sleep(delay_s)
+            for task in asked[::2]:
+                task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        answers = await asyncio.gather(*(desk.venue.send(order(f"later{number}")) for number in range(6)))
+        assert [type(answer) for answer in answers] == [Accepted] * 6
+        assert all(not slots.locked() for slots in desk.rest._link._slots.values())
+
+
+# --- many cancels ------------------------------------------------------------------------------------
+
+
+async def test_cancels_of_the_same_moment_are_one_request_and_each_has_its_own_answer(desk: ReferenceDesk):
+    for number in range(60):
+        await desk.venue.send(order(f"o{number}", limit="1.05"))
+    await desk.venue.send(order("traded"))
+    names = ["traded", "never sent", *(f"o{number}" for number in range(60))]
+    answers = await asyncio.gather(*(desk.venue.cancel(name, "", EUR_USD) for name in names))
+    assert [type(answer) for answer in answers] == [CancelRefused] * 2 + [Canceled] * 60
+    assert [answer.client_order_id for answer in answers] == names
+    asked = [entry for entry in desk.reference.audit.entries if entry.request == Request.CANCEL]
+    assert len(asked) == 62
+    assert len({entry.at_ns for entry in asked}) == 2, "fifty at once"
+    assert not desk.reference.exchange.account().orders
+
+
+async def test_those_that_cancel_one_by_one_are_asked_one_by_one(desk: ReferenceDesk):
+    for number in range(3):
+        await desk.venue.send(order(f"o{number}", limit="1.05"))
+        assert isinstance(await desk.venue.cancel(f"o{number}", "", EUR_USD), Canceled)
+    asked = [entry for entry in desk.reference.audit.entries if entry.request == Request.CANCEL]
+    assert len({entry.at_ns for entry in asked}) == 3
+
+
+@pytest.mark.parametrize("fault", SENDINGS)
+async def test_what_a_fault_means_for_many_cancels(desk: ReferenceDesk, fault: Fault):
+    for number in range(3):
+        await desk.venue.send(order(f"o{number}", limit="1.05"))
+    await desk.behave(Rule(fault=fault, on=Request.CANCEL, count=1))
+    kind, done = SENDINGS[fault]
+    kind = {Rejected: CancelRefused, Accepted: Canceled}.get(kind, kind)
+    answers = await asyncio.gather(*(desk.venue.cancel(f"o{number}", "", EUR_USD) for number in range(3)))
+    assert [type(answer) for answer in answers] == [kind] * 3
+    assert (not desk.reference.exchange.account().orders) is done
+
+
+async def test_a_cancel_that_is_given_up_takes_no_other_along(desk: ReferenceDesk):
+    for number in range(3):
+        await desk.venue.send(order(f"o{number}", limit="1.05"))
+    asked = [asyncio.create_task(desk.venue.cancel(f"o{number}", "", EUR_USD)) for number in range(3)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers[1:]] == [Canceled] * 2
+
+
 async def test_a_failing_venue_gets_no_more_orders_until_it_answers_again():
     careful = msgspec.structs.replace(QUICK, max_failures=3, cool_down_s=0.2)
     async with reference_desk(careful) as desk:

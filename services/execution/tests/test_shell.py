@@ -14,16 +14,30 @@ import pytest
 from support.venues import QUICK, ReferenceDesk, order, reference_desk, until
 
 from common.errors import ConfigError, TapeError
-from common.messages import IntentFailed, VenueConnection, VenueReported, VenueSnapshot
+from common.messages import (
+    InstrumentsDefined,
+    IntentFailed,
+    IntentRecorded,
+    MarketSlice,
+    OrderApproved,
+    OrderDenied,
+    OrderFilled,
+    ServiceStarted,
+    VenueConnection,
+    VenueReported,
+    VenueSnapshot,
+)
 from common.messages.base import Message
-from common.messages.venue import Accepted, Canceled, NotReceived, Request, Status, Traded
+from common.messages.venue import Accepted, Canceled, NotFound, NotReceived, Request, Status, Traded
 from common.model.account import Account
 from common.model.enums import DenyCode
+from common.model.instrument import Instrument
 from common.model.parties import GUARDIAN
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.memory_tape import MemoryLog, MemoryTape
-from common.runtime.session import Session
-from common.testing.builders import EUR_USD
+from common.runtime.session import Outside, Session, envelope
+from common.runtime.subjects import subject
+from common.testing.builders import EUR_USD, T0, a
 from execution.core import Execution
 from execution.effects import CancelAtVenue, QueryOrder, RecordIntent, SendOrder, TakeSnapshot
 from execution.reference_venue.behavior import Fault, Rule
@@ -48,9 +62,7 @@ class Life:
         self.desk = desk
         self.tape = MemoryTape(log)
         self.shell = ExecutionShell(chosen, NO_DATABASE, tape_loss)
-        self.session = Session(
-            "execution", Execution(chosen, Account()), self.tape, mark="m", effects=self.shell.effects
-        )
+        self.session = Session("execution", Execution(chosen, Account()), self.tape, mark="m", effects=self.answer)
         self.beating = {GUARDIAN, "execution"}
         self._hearts = asyncio.create_task(self._beat())
 
@@ -59,6 +71,18 @@ class Life:
         await self.session.start()
         await self.shell.start(self.session, self.tape)
         await until(lambda: self.connected, "the venue is connected")
+
+    async def answer(self, effect: Any) -> Outside:
+        """The shell's, but for the database that is not there."""
+        if isinstance(effect, RecordIntent):
+            name = effect.order.client_order_id
+            return Outside(name, IntentRecorded(ts_event=effect.ts_event, client_order_id=name))
+        return await self.shell.effects(effect)
+
+    async def hear(self, service: str, message: Message) -> None:
+        """Somebody says so."""
+        sealed = envelope(service, message, f"{service}:{len(self.log.entries)}", cause=None)
+        await self.tape.append(subject(message), sealed)
 
     async def ask(self, effect: Any) -> Message:
         """What the shell answers, put on the tape as the session would."""
@@ -94,8 +118,9 @@ class Life:
 
 
 @contextlib.asynccontextmanager
-async def life(**settings: Any) -> AsyncIterator[Life]:
-    async with reference_desk(QUICK, listen=False) as desk:
+async def life(connection_changes: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[Life]:
+    connection = msgspec.structs.replace(QUICK, **(connection_changes or {}))
+    async with reference_desk(connection, listen=False) as desk:
         one = Life(MemoryLog(), desk, TapeLoss(), **settings)
         await one.begin()
         yield one
@@ -140,6 +165,59 @@ async def test_a_request_waits_as_long_as_the_core_says():
         started = time.monotonic()
         await one.ask(QueryOrder(client_order_id="o1", instrument_id=EUR_USD, attempt=1, delay_s=0.15))
         assert time.monotonic() - started >= 0.15
+
+
+@pytest.mark.req("EXE-02")
+async def test_what_we_held_back_ourselves_is_not_asked_about_at_the_venue_but_waits():
+    async with life() as one:
+        before = (await one.desk.audit())["summary"]["requests"]
+        started = time.monotonic()
+        effect = QueryOrder(client_order_id="o1", instrument_id=EUR_USD, attempt=2, delay_s=0.15, held_back=True)
+        answer = await one.ask(effect)
+        assert isinstance(answer, VenueReported)
+        assert isinstance(answer.report, NotFound)
+        assert time.monotonic() - started >= 0.15
+        assert (await one.desk.audit())["summary"]["requests"] == before
+
+
+@pytest.mark.req("EXE-01", "EXE-02")
+@pytest.mark.parametrize(("many", "bounds"), [(120, {"burst": 8, "rate_per_s": 100.0}), (60, {"max_in_flight": 4})])
+async def test_a_burst_beyond_our_own_limits_reaches_the_venue_whole_and_none_of_it_is_denied(
+    many: int, bounds: dict[str, Any]
+):
+    retry = RetrySettings(max_attempts=2)
+    async with life(connection_changes=bounds, retry=retry) as one:
+        await one.hear("market_data", a(InstrumentsDefined, instruments=(a(Instrument),)))
+        await one.hear("market_data", MarketSlice(ts_event=T0, book="fx", step=1))
+        for ours in one.said(ServiceStarted):  # the guardian is of the same build
+            await one.hear(GUARDIAN, msgspec.structs.replace(ours, service=GUARDIAN))
+        await until(lambda: bool(one.said(VenueSnapshot)), "our book has been compared")
+        if "max_in_flight" in bounds:  # the first of them keep what there is of room longer than others wait
+            await one.desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, count=9), slow_s=0.2)
+        for number in range(many):
+            approved = OrderApproved(ts_event=T0, order=order(f"o{number}", algorithm=None), step=1)
+            await one.hear(GUARDIAN, approved)
+        sent = one.desk.reference.audit.summary
+        await until(lambda: sent().accepted == many, "all are there", within_s=10.0)
+        await until(lambda: len(one.said(OrderFilled)) == many, "all have traded", within_s=10.0)
+        assert [report.held_back for report in one.reports(NotReceived)].count(True) > 0, "beyond our limits"
+        assert one.said(OrderDenied) == []
+        assert (sent().sends, sent().most_sends) == (many, 1)
+
+
+@pytest.mark.req("RSK-09")
+async def test_an_order_that_waits_for_room_when_the_session_ends_is_never_sent():
+    async with life() as one:
+        await one.desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, rate=1.0), slow_s=0.2)
+        room = one.desk.settings.max_in_flight - one.desk.settings.max_in_flight // 4
+        asked = [asyncio.create_task(one.shell.effects(sending(f"o{number}"))) for number in range(room + 1)]
+        await asyncio.sleep(0.1)
+        await one.end()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(answers[-1], Outside)
+        assert isinstance(answers[-1].message, VenueReported)
+        assert isinstance(answers[-1].message.report, NotReceived)
+        assert (await one.desk.audit())["summary"]["sends"] == room
 
 
 @pytest.mark.req("RSK-02")
@@ -213,6 +291,8 @@ async def test_a_venue_in_trouble_is_asked_to_cancel_until_it_has():
         await one.desk.behave(Rule(fault=Fault.ERROR_BEFORE, on=Request.CANCEL, count=2))
         await one.end(TapeError("connection lost"))
         await until(lambda: working(one.desk) == 0, "all is canceled", within_s=2.0)
+        asked = [entry["done"] for entry in (await one.desk.audit())["requests"] if entry["request"] == "CANCEL"]
+        assert asked[:3] == [False, False, True], "twice in vain, then it has"
 
 
 @pytest.mark.req("RSK-09")

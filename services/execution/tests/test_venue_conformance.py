@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -103,6 +104,20 @@ async def test_a_canceled_order_trades_no_more(desk: Desk):
     assert isinstance(answer, Canceled)
     assert not trades(desk.heard)
     assert ((await status(desk)).working, (await status(desk)).final) == (False, "CANCELED")
+
+
+async def test_many_cancels_at_once_have_an_answer_each(desk: Desk):
+    """What an emergency stop asks for: only these orders, whatever else works."""
+    names = [f"o{number}" for number in range(60)]
+    for name in (*names, "spared"):
+        await desk.venue.send(order(name, limit="1.05"))
+    asked = [*names[:30], "never sent", *names[30:]]
+    answers = await asyncio.gather(*(desk.venue.cancel(name, "", EUR_USD) for name in asked))
+    assert [answer.client_order_id for answer in answers] == asked
+    refused = [answer for answer in answers if not isinstance(answer, Canceled)]
+    assert [type(answer) for answer in refused] == [CancelRefused]
+    assert [(await status(desk, name)).final for name in names] == ["CANCELED"] * 60
+    assert (await status(desk, "spared")).working
 
 
 async def test_what_does_not_work_cannot_be_canceled_or_amended(desk: Desk):

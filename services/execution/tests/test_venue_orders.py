@@ -91,6 +91,53 @@ def test_a_late_fill_of_a_canceled_order_is_booked_and_it_stays_canceled():
 
 
 @pytest.mark.req("EXE-02")
+def test_what_we_hold_back_ourselves_is_no_failure_of_the_venue_and_is_never_denied_for_it():
+    world = sent(Outside(), Fate.HELD_BACK)
+    for _ in range(50):
+        (wait,) = world.effects
+        assert isinstance(wait, QueryOrder)
+        assert wait.held_back
+        assert world.all() == []
+        assert isinstance(world.effects[0], SendOrder)
+        world.all(Fate.HELD_BACK)
+    assert world.core.state.orders["o-1"].failures == 0
+    assert words(world.settle()) == ["accepted"]
+    assert world.created == {"o-1": 1}
+
+
+@pytest.mark.req("EXE-02", "RSK-09")
+def test_what_is_held_back_when_trading_is_halted_never_goes_out():
+    world = sent(Outside(), Fate.HELD_BACK)
+    assert words(world.halt()) == ["canceled"]
+    world.settle()
+    assert world.created == {}
+
+
+@pytest.mark.req("EXE-02")
+def test_cancels_and_amendments_that_are_held_back_come_later():
+    world = sent(Outside(), limit_px=1.0)
+    amended = a(AmendApproved, order=order(limit_px=1.05), step=world.step)
+    world.hear(amended)
+    for _ in range(50):
+        world.all(Fate.HELD_BACK)
+    assert words(world.settle()) == ["amended"]
+    world.hear(a(CancelOrder, client_order_id="o-1"))
+    for _ in range(50):
+        world.all(Fate.HELD_BACK)
+    assert words(world.settle()) == ["canceled"]
+
+
+@pytest.mark.req("EXE-02")
+def test_a_restart_asks_the_venue_about_what_was_held_back():
+    world = sent(Outside(), Fate.HELD_BACK)
+    world.restart()
+    (question,) = [effect for effect in world.effects if isinstance(effect, QueryOrder)]
+    assert not question.held_back
+    assert "accepted" in words(world.settle())
+    assert world.created == {"o-1": 1}
+
+
+@pytest.mark.req("EXE-02")
 def test_an_order_that_was_not_received_is_sent_again_after_a_wait_that_grows():
     world = sent(Outside(), Fate.NOT_RECEIVED)
     waits = []

@@ -32,7 +32,7 @@ def test_a_denied_order_names_the_rule_and_its_numbers() -> None:
     assert [(link["stage"], link["rule"]) for link in links] == [
         ("target", "new signal"),
         ("proposed", "new signal"),
-        ("decision", "MAX_NOTIONAL: observed 1041.2, limit 1000"),
+        ("decision", "MAX_NOTIONAL: observed 1041.2, limit 1000; order of 1041.20 USD"),
     ]
     assert links[2]["what"] == "denied: BUY 1000 EUR-USD.ECB STOP_LIMIT at about 1.0412"
 

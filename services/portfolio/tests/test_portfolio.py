@@ -245,6 +245,43 @@ def test_what_was_denied_for_a_passing_reason_is_proposed_again(desk: Any, say: 
 
 
 @pytest.mark.req("RSK-02")
+def test_what_keeps_being_denied_is_asked_for_less_and_less_often(desk: Any, say: Any) -> None:
+    trader = desk(trades=False, retry_minutes=4 * 60)
+    asked = []
+    for hour in range(24):
+        orders = trader.step(*([say()] if hour == 0 else []), eur=1.0).orders
+        for order in orders:
+            asked.append(hour)
+            trader.core.handle(a(OrderDenied, ts_event=trader.ts, order=order, code=DenyCode.MARKET_CLOSED))
+    # a minute, 2, 4, ... are over by the next hour; then 64, 128, 240 minutes
+    assert asked == [0, 1, 2, 3, 4, 5, 6, 8, 11, 15, 19, 23]
+    assert [order.qty for order in trader.step(say(size_factor=0.5), eur=1.0).orders] == [3000]
+
+
+@pytest.mark.req("RSK-02")
+def test_a_new_trading_state_ends_the_waiting(desk: Any, say: Any) -> None:
+    trader = desk(trades=False, retry_minutes=24 * 60)
+    (order,) = trader.step(say(), eur=1.0).orders
+    for _ in range(8):
+        trader.core.handle(a(OrderDenied, ts_event=trader.ts, order=order, code=DenyCode.STALE_PRICE))
+    assert trader.step(eur=1.0).orders == ()
+    trader.risk(TradingState.REDUCING)
+    trader.risk(TradingState.ACTIVE)
+    assert len(trader.step(eur=1.0).orders) == 1
+
+
+@pytest.mark.req("RSK-02")
+def test_the_way_out_of_a_flip_does_not_wait_with_the_way_in(desk: Any, say: Any) -> None:
+    trader = desk(retry_minutes=24 * 60)
+    trader.step(say(), eur=1.0)
+    trader.trades = False
+    _, entry = trader.step(say(direction="SHORT"), eur=1.0).orders
+    for _ in range(8):
+        trader.core.handle(a(OrderDenied, ts_event=trader.ts, order=entry, code=DenyCode.STALE_PRICE))
+    assert [order.signed_qty for order in trader.step(eur=1.0).orders] == [-6000]
+
+
+@pytest.mark.req("RSK-02")
 @pytest.mark.parametrize("code", DenyCode)
 def test_a_way_out_is_asked_for_again_whatever_the_answer_was(desk: Any, say: Any, code: DenyCode) -> None:
     trader = desk()

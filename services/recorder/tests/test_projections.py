@@ -26,6 +26,7 @@ ONLY_ON_THE_TAPE = {
     m.VenueReported,
     m.VenueSnapshot,
     m.VenueConnection,
+    m.ServiceStarted,
 }
 
 
@@ -84,7 +85,7 @@ def test_an_event_changes_only_what_it_knows_of_an_order() -> None:
     [
         (a(m.OrderApproved), "APPROVED", "MAX_POSITION: 1500 > 1000"),
         (a(m.OrderApproved, rule=""), "APPROVED", "every check passed"),
-        (a(m.OrderDenied), "DENIED", "MAX_NOTIONAL: 1041.20 against 1000, by risk_guardian"),
+        (a(m.OrderDenied), "DENIED", "MAX_NOTIONAL: 1041.20 against 1000, by risk_guardian; order of 1041.20 USD"),
         (a(m.OrderSubmitted), "SUBMITTED", "intent recorded"),
         (a(m.OrderRejected), "REJECTED", "market closed"),
         (a(m.OrderFilled), "PARTIALLY_FILLED", "600 at 1.0413, 0.96 bps slippage"),

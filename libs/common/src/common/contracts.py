@@ -39,6 +39,7 @@ def _no_ids(message: Any) -> tuple[str, ...]:
 
 OPERATORS: Final = ("gateway", "operator")
 FEATURED: Final = ("signals", "portfolio", "execution")  # have features that may fail alone (common.isolation)
+DECIDING: Final = ("market_data", "regime", "signals", "portfolio", "risk_guardian", "execution")  # from price to order
 LEASED: Final = ("risk_guardian", "execution")  # one speaks, others stand by
 
 ROUTES: Final[dict[type[Message], Route]] = {
@@ -93,6 +94,7 @@ ROUTES: Final[dict[type[Message], Route]] = {
     m.FeatureChanged: Route(FEATURED, _by_service),
     m.EnableFeature: Route(OPERATORS, _book),
     m.LeaseTaken: Route(LEASED, _by_service),
+    m.ServiceStarted: Route(DECIDING, _by_service),
 }
 
 ALL: Final = tuple(ROUTES)
@@ -155,6 +157,7 @@ INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
         m.VenueSnapshot,
         m.VenueConnection,
         m.EnableFeature,
+        m.ServiceStarted,
     ),
     "recorder": ALL,
     "gateway": ALL,
@@ -174,6 +177,7 @@ FROM_OUTSIDE: Final = (
     m.VenueSnapshot,
     m.VenueConnection,
     m.LeaseTaken,
+    m.ServiceStarted,
     m.HaltTrading,
     m.ResumeTrading,
     m.HaltScope,

@@ -22,6 +22,7 @@ class Refusal(NamedTuple):
     code: DenyCode
     observed: Decimal = ZERO
     limit: Decimal = ZERO
+    detail: str = ""
 
 
 def is_flattening(order: Order) -> bool:
@@ -44,14 +45,17 @@ def refusal(ctx: Context, message: OrderApproved) -> Refusal | None:
 
 
 def gate(ctx: Context, order: Order) -> Refusal | None:
-    """Of an order that would go to the venue now; asked again before every sending. While reducing only what the venue itself
-    keeps from passing zero goes out: several exits, each no larger than the position, can flip it together.
+    """Of an order that would go to the venue now; asked again before every sending. While reducing, and while who decides was
+    not built as we are, only what the venue itself keeps from passing zero goes out: several exits, each no larger than the
+    position, can flip it together.
     """
     state = ctx.state
     if state.halted and not is_flattening(order):
         return Refusal(DenyCode.TRADING_HALTED)
     if state.reducing and not order.reduce_only:
         return Refusal(DenyCode.WOULD_INCREASE, order.signed_qty, -state.ledger.qty(order.instrument_id))
+    if state.mixed and not order.reduce_only:
+        return Refusal(DenyCode.VERSION_MISMATCH, detail=state.mixed)
     if ctx.paper is not None or reduces(ctx, order):
         return None  # nearly every order of a backtest
     for check in _ON_NEW_RISK:

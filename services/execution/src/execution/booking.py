@@ -74,15 +74,26 @@ def end(ctx: Context, live: LiveOrder, final: OrderState, reason: str = "") -> N
     _say_costs(ctx, live)
 
 
-def deny(ctx: Context, live: LiveOrder, code: DenyCode, observed: Decimal = ZERO, limit: Decimal = ZERO) -> None:
+def deny(
+    ctx: Context,
+    live: LiveOrder,
+    code: DenyCode,
+    observed: Decimal = ZERO,
+    limit: Decimal = ZERO,
+    detail: str = "",
+) -> None:
     """Ends an order that the venue has not got."""
     _bury(ctx, live, OrderState.DENIED)
     if not live.worked_for:
-        say_denied(ctx, live.order, code, observed, limit)
+        say_denied(ctx, live.order, code, observed, limit, detail)
 
 
-def say_denied(ctx: Context, order: Order, code: DenyCode, observed: Decimal, limit: Decimal) -> None:
-    ctx.out.append(OrderDenied(ts_event=ctx.ts, order=order, code=code, observed=observed, limit=limit, by="execution"))
+def say_denied(ctx: Context, order: Order, code: DenyCode, observed: Decimal, limit: Decimal, detail: str = "") -> None:
+    ctx.out.append(
+        OrderDenied(
+            ts_event=ctx.ts, order=order, code=code, observed=observed, limit=limit, by="execution", detail=detail
+        )
+    )
 
 
 def remember(ctx: Context, client_order_id: str) -> None:

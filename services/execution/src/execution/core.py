@@ -7,7 +7,7 @@ from typing import Any
 
 from common.core import Effect
 from common.messages.base import Message
-from common.messages.control import InstrumentsDefined
+from common.messages.control import InstrumentsDefined, ServiceStarted
 from common.messages.market_data import MarketSlice
 from common.messages.orders import (
     AmendApproved,
@@ -36,6 +36,7 @@ from execution.manager import apply
 from execution.routing import amend, submit, withdraw
 from execution.settings import Settings
 from execution.state import LiveOrder, State
+from execution.versions import on_started
 
 __all__ = ["GUARDIAN", "Execution"]
 
@@ -59,6 +60,7 @@ class Execution:
             CancelOrder: self._on_cancel,
             AmendApproved: self._on_amend,
             InstrumentsDefined: self._define,
+            ServiceStarted: self._on_started,
         }
 
     @property
@@ -122,6 +124,9 @@ class Execution:
 
     def _on_guardian_lost(self, message: GuardianLost) -> None:
         self._withdraw_all(f"guardian silent for {message.silent_s:g} s", spare=_says_it_reduces)
+
+    def _on_started(self, message: ServiceStarted) -> None:
+        on_started(self._ctx, message)
 
     def _on_amend(self, message: AmendApproved) -> None:
         amend(self._ctx, message)

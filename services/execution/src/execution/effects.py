@@ -43,12 +43,15 @@ class AmendAtVenue(Effect, frozen=True, kw_only=True):
 
 
 class QueryOrder(Effect, frozen=True, kw_only=True):
-    """Answer: Status, NotFound, NotReceived or OutcomeUnknown."""
+    """Answer: Status, NotFound, NotReceived or OutcomeUnknown. What was `held_back` by our own adapter is NotFound, and the venue
+    is not asked: it is only a wait.
+    """
 
     client_order_id: str
     instrument_id: str
     attempt: int
     delay_s: float = 0.0
+    held_back: bool = False
 
 
 class TakeSnapshot(Effect, frozen=True, kw_only=True):

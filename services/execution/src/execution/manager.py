@@ -198,16 +198,16 @@ def _on_not_received(ctx: Context, live: LiveOrder, report: NotReceived) -> None
     match report.request:
         case Request.SEND if live.send:
             live.send, live.unsent = 0, True
-            _again_or_never(ctx, live, report.retry_after_s)
+            _again_or_never(ctx, live, report)
         case Request.QUERY if live.query or live.send:
             live.query = 0
             _doubt(ctx, live)
-            _again_or_never(ctx, live, report.retry_after_s)
+            _again_or_never(ctx, live, report)
         case Request.CANCEL if live.cancel:
             live.cancel = 0
-            requests.cancel(ctx, live, requests.wait_s(ctx, live, report.retry_after_s))
+            requests.cancel(ctx, live, requests.wait_s(ctx, live, report))
         case Request.AMEND if live.amend and live.amend_to is not None:
-            _amend_again(ctx, live, report.reason, report.retry_after_s)
+            _amend_again(ctx, live, report)
         case _:
             return
 
@@ -225,7 +225,7 @@ def _on_outcome_unknown(ctx: Context, live: LiveOrder, report: OutcomeUnknown) -
             live.cancel = 0
             requests.query(ctx, live)
         case Request.AMEND if live.amend and live.amend_to is not None:
-            _amend_again(ctx, live, report.reason, 0.0)
+            _amend_again(ctx, live, report)
         case _:
             return
 
@@ -257,22 +257,23 @@ def _doubt(ctx: Context, live: LiveOrder) -> None:
         )
 
 
-def _again_or_never(ctx: Context, live: LiveOrder, at_least_s: float) -> None:
+def _again_or_never(ctx: Context, live: LiveOrder, report: NotReceived) -> None:
     """An order that the venue certainly has not got is given up after so many failures, unless it reduces."""
-    wait = requests.wait_s(ctx, live, at_least_s)
+    wait, failed = requests.wait_s(ctx, live, report), not report.held_back
+    exhausted = failed and live.failures >= ctx.settings.retry.max_attempts and not live.order.reduce_only
     if live.unsent and live.cancel_reason:
         end(ctx, live, OrderState.CANCELED, live.cancel_reason)
-    elif live.unsent and live.failures >= ctx.settings.retry.max_attempts and not live.order.reduce_only:
+    elif live.unsent and exhausted:
         deny(ctx, live, DenyCode.VENUE_DOWN)
     else:
-        requests.query(ctx, live, wait)
+        requests.query(ctx, live, wait, held_back=live.unsent and not failed)
 
 
-def _amend_again(ctx: Context, live: LiveOrder, reason: str, at_least_s: float) -> None:
+def _amend_again(ctx: Context, live: LiveOrder, report: NotReceived | OutcomeUnknown) -> None:
     assert live.amend_to is not None
-    wait = requests.wait_s(ctx, live, at_least_s)
+    wait = requests.wait_s(ctx, live, report if isinstance(report, NotReceived) else None)
     if live.failures >= ctx.settings.retry.max_attempts or live.cancel_reason:
-        _give_up_amendment(ctx, live, reason)
+        _give_up_amendment(ctx, live, report.reason)
     else:
         requests.amend(ctx, live, live.amend_to, wait)
 

@@ -7,6 +7,7 @@ is judged again. So nothing that was asked for before a stop goes out after it.
 from __future__ import annotations
 
 from common.messages.orders import Order
+from common.messages.venue import NotReceived
 from common.model.enums import OrderState
 from execution.context import Context
 from execution.effects import AmendAtVenue, CancelAtVenue, QueryOrder, SendOrder
@@ -45,16 +46,19 @@ def amend(ctx: Context, live: LiveOrder, to: Order, delay_s: float = 0.0) -> Non
     ctx.out.append(AmendAtVenue(order=to, venue_order_id=live.venue_order_id, attempt=live.amend, delay_s=delay_s))
 
 
-def query(ctx: Context, live: LiveOrder, delay_s: float = 0.0) -> None:
+def query(ctx: Context, live: LiveOrder, delay_s: float = 0.0, *, held_back: bool = False) -> None:
     """One question at a time, and none while a sending is under way: "not found" would say nothing."""
     if live.query or live.send:
         return
     live.query = _next(live)
-    ctx.out.append(_query(live, live.query, delay_s))
+    ctx.out.append(_query(live, live.query, delay_s, held_back=held_back))
 
 
-def wait_s(ctx: Context, live: LiveOrder, at_least_s: float = 0.0) -> float:
-    """After one more failure."""
+def wait_s(ctx: Context, live: LiveOrder, refused: NotReceived | None = None) -> float:
+    """After one more failure; what we held back ourselves is none, and waits only for its turn."""
+    at_least_s = refused.retry_after_s if refused is not None else 0.0
+    if refused is not None and refused.held_back:
+        return at_least_s
     live.failures += 1
     return backoff_s(ctx.settings.retry, live.order.client_order_id, live.failures, at_least_s)
 
@@ -81,12 +85,13 @@ def _cancel(live: LiveOrder, delay_s: float) -> CancelAtVenue:
     )
 
 
-def _query(live: LiveOrder, number: int, delay_s: float) -> QueryOrder:
+def _query(live: LiveOrder, number: int, delay_s: float, *, held_back: bool = False) -> QueryOrder:
     return QueryOrder(
         client_order_id=live.order.client_order_id,
         instrument_id=live.order.instrument_id,
         attempt=number,
         delay_s=delay_s,
+        held_back=held_back,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from common.core import Effect
 from common.errors import ConfigError, TapeError
 from common.messages.orders import GuardianLost, IntentFailed, IntentRecorded
-from common.messages.venue import NotReceived, Report, Request, VenueConnection, VenueReported
+from common.messages.venue import NotFound, NotReceived, Report, Request, VenueConnection, VenueReported
 from common.model.enums import DenyCode
 from common.model.parties import GUARDIAN
 from common.runtime.service import Shell
@@ -121,6 +121,8 @@ class ExecutionShell(Shell):
                 return await self._ask(
                     effect, Request.AMEND, order.client_order_id, lambda venue: venue.amend(order, at_venue)
                 )
+            case QueryOrder(client_order_id=name, held_back=True):
+                return await self._ask(effect, Request.QUERY, name, lambda venue: _never_sent(name))
             case QueryOrder(client_order_id=name, instrument_id=instrument):
                 return await self._ask(effect, Request.QUERY, name, lambda venue: venue.query(name, instrument))
         raise TypeError(f"execution's shell cannot answer {type(effect).__name__}")
@@ -256,6 +258,10 @@ def _not_recorded(effect: RecordIntent, code: DenyCode, detail: str) -> Outside:
     order_id = effect.order.client_order_id
     failed = IntentFailed(ts_event=effect.ts_event, client_order_id=order_id, code=code, detail=detail)
     return Outside(order_id, failed)
+
+
+async def _never_sent(client_order_id: str) -> Report:
+    return NotFound(client_order_id=client_order_id)
 
 
 def _reported(report: Report) -> VenueReported:

@@ -110,6 +110,16 @@ class Reconciliation(msgspec.Struct, kw_only=True):
     stirred: dict[str, None] = msgspec.field(default_factory=dict)
 
 
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service has said that it is."""
+
+    build: str
+    contracts: str
+
+    def __str__(self) -> str:
+        return f"{self.build} (contracts {self.contracts})"
+
+
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """To the venue, as last heard; a venue never heard of is not usable."""
 
@@ -137,6 +147,8 @@ class State(msgspec.Struct, kw_only=True):
     turnover: Turnover = msgspec.field(default_factory=Turnover)
     reconciliation: Reconciliation = msgspec.field(default_factory=Reconciliation)
     connection: Connection = msgspec.field(default_factory=Connection)
+    versions: dict[str, Version] = msgspec.field(default_factory=dict)  # of the deciding services, as last announced
+    mixed: str = ""  # who of them is not what we are, in words
     step: int = 0
     ts: int = 0
     reducing: bool = False

@@ -24,7 +24,13 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         float, Meta(gt=0, le=60, description="no connection by then: the request was not received")
     ] = 0.5
     rate_per_s: Annotated[float, Meta(gt=0, le=10_000, description="requests a second, in the long run")] = 50.0
-    burst: Annotated[int, Meta(ge=2, le=10_000, description="requests at once; a quarter is kept for cancels")] = 100
+    burst: Annotated[
+        int, Meta(ge=2, le=10_000, description="requests at once; a quarter is kept for cancels and exits")
+    ] = 100
+    max_in_flight: Annotated[
+        int,
+        Meta(ge=4, le=1000, description="requests under way; a quarter is kept for cancels and exits"),
+    ] = 32
     max_failures: Annotated[int, Meta(ge=1, le=1000, description="failures in a row that open the circuit breaker")] = 5
     cool_down_s: Annotated[
         float, Meta(gt=0, le=600, description="first pause of an open breaker; doubles with each failed probe")

@@ -145,7 +145,8 @@ def _approved(subject: Subject, message: m.OrderApproved) -> list[Link]:
 
 
 def _denied(subject: Subject, message: m.OrderDenied) -> list[Link]:
-    rule = f"{message.code}: observed {_plain(message.observed)}, limit {_plain(message.limit)}"
+    why = f"observed {_plain(message.observed)}, limit {_plain(message.limit)}"
+    rule = f"{message.code}: {'; '.join(filter(None, (why, message.detail)))}"
     return [_link("decision", f"denied: {_order(message.order)}", rule, code=message.code)]
 
 

@@ -20,12 +20,15 @@ from common.model.enums import DenyCode, Direction
 from common.model.ledger import Ledger
 from common.model.money import ZERO, Conversion
 from common.model.parties import BOOK
+from common.model.time import NS_PER_MINUTE
 from portfolio import exits, halts, manual
+from portfolio import quiet as sleep
 from portfolio.exits import Progress, Verdict, View
 from portfolio.moves import Desk, move
+from portfolio.quiet import Passed, Quiet
 from portfolio.settings import ExitSettings, Settings
 from portfolio.shares import Shares
-from portfolio.state import Seen, State
+from portfolio.state import Denied, Seen, State
 
 Review = Callable[[Progress, Direction, View, ExitSettings], Verdict | None]
 
@@ -105,21 +108,40 @@ class Portfolio:
             case RiskStep():
                 state.cut = state.cut or message.exposure_factor < state.exposure_factor
                 state.exposure_factor, state.stop_factor = message.exposure_factor, message.stop_factor
+                if message.trading_state is not state.trading:
+                    state.denied.clear()
                 state.trading, state.min_confidence = message.trading_state, message.min_confidence
             case OrderFilled():
                 manual.on_fill(state, message)
-            case OrderDenied(order=order, code=code):
-                ours = order.strategy_id == BOOK and order.instrument_id in state.targets
-                if ours and code not in _PASSING:
-                    state.refused[order.instrument_id] = state.targets[order.instrument_id]
+            case OrderDenied(order=order):
+                if order.strategy_id == BOOK and order.instrument_id in state.targets:
+                    self._on_denied(message)
             case ScopeHalted():
                 halts.on_scope(state, message)
             case InstrumentsDefined():
                 state.book = message.book
                 state.instruments = {instrument.instrument_id: instrument for instrument in message.instruments}
 
+    def _on_denied(self, message: OrderDenied) -> None:
+        state, instrument_id = self.state, message.order.instrument_id
+        if message.code not in _PASSING:
+            state.refused[instrument_id] = state.targets[instrument_id]
+        elif self._settings.retry_minutes and not message.order.reduce_only:
+            before = state.denied.get(instrument_id)
+            times = before.times + 1 if before else 1
+            wait = min(2 ** min(times - 1, 20), self._settings.retry_minutes) * NS_PER_MINUTE
+            state.denied[instrument_id] = Denied(times=times, until_ns=message.ts_event + wait)
+
     def pending(self) -> Sequence[Effect]:
         return ()
+
+    def quiet(self, ledger: Ledger) -> Quiet | None:
+        """As `quiet.quiet`: what must not happen for the next slices to change nothing."""
+        return sleep.quiet(Desk(self.state, self._settings, self._conversions(), self._account.id), ledger)
+
+    def catch_up(self, passed: Passed) -> None:
+        """As `quiet.catch_up`: with slices in which none of that happened."""
+        sleep.catch_up(self.state, self._settings, passed)
 
     # --- the step ------------------------------------------------------------------------------------
 

@@ -46,10 +46,11 @@ def move(
         found = target(instrument_id, wanted, has, own, manual, told)
         if wanted != state.targets.get(instrument_id, ZERO):
             state.targets[instrument_id] = wanted
+            state.denied.pop(instrument_id, None)
             if not _still_refused(desk, instrument_id, wanted):
                 state.refused.pop(instrument_id, None)
             targets.append(found)
-        goal = _within_reach(state, instrument_id, wanted, has)
+        goal = _within_reach(state, instrument_id, wanted, has, ts)
         if _worth_trading(desk, instrument_id, goal - manual, has - manual, goal, bool(told)):
             px = state.last_px[instrument_id]
             proposed.extend(
@@ -69,6 +70,19 @@ def _worth_trading(desk: Desk, instrument_id: str, wanted: Decimal, has: Decimal
     state, settings = desk.state, desk.settings
     if wanted == has or instrument_id not in state.last_px:
         return False
+    found = _worth_at_any_price(desk, instrument_id, wanted, has, goal, told)
+    if found is not None:
+        return found
+    px, instrument = state.last_px[instrument_id], state.instruments[instrument_id]
+    rate = desk.conversion.rate(instrument.quote, state.last_px)
+    return rate is not None and abs(wanted - has) * px * rate >= sizing.exact(settings.min_trade_notional)
+
+
+def _worth_at_any_price(
+    desk: Desk, instrument_id: str, wanted: Decimal, has: Decimal, goal: Decimal, told: bool
+) -> bool | None:
+    """None where the price decides."""
+    state, settings = desk.state, desk.settings
     shrinks = has * wanted >= 0 and abs(wanted) < abs(has)
     if not shrinks and _still_refused(desk, instrument_id, goal):
         return False  # only what gets out is asked for again
@@ -76,9 +90,34 @@ def _worth_trading(desk: Desk, instrument_id: str, wanted: Decimal, has: Decimal
         return True
     if has * wanted > 0 and abs(wanted - has) < max(abs(wanted), abs(has)) * sizing.exact(settings.trade_band):
         return False
-    px, instrument = state.last_px[instrument_id], state.instruments[instrument_id]
-    rate = desk.conversion.rate(instrument.quote, state.last_px)
-    return rate is not None and abs(wanted - has) * px * rate >= sizing.exact(settings.min_trade_notional)
+    return None
+
+
+def waiting(desk: Desk, seen: Seen, ts: int) -> dict[str, Decimal] | None:
+    """By instrument, the quantities that the next step after `ts` would trade as soon as they are worth `min_trade_notional`,
+    while shares, positions and trading state stay what they are; denials that end later count as lasting. None where it would
+    trade, or say a target, at any price.
+    """
+    state = desk.state
+    shares: dict[str, list[Contribution]] = {}
+    for holding in state.holdings.values():
+        if holding.contribution is not None:
+            shares.setdefault(holding.signal.instrument_id, []).append(holding.contribution)
+    held, found = held_after_working(seen.execution), dict[str, Decimal]()
+    for instrument_id in {**dict.fromkeys(shares), **dict.fromkeys(held), **dict.fromkeys(state.targets)}:
+        manual, has = seen.manual.get(instrument_id, ZERO), held.get(instrument_id, ZERO)
+        wanted = _strategies_want(desk, instrument_id, shares.get(instrument_id, ())) + manual
+        if wanted != state.targets.get(instrument_id, ZERO):
+            return None
+        goal = _within_reach(state, instrument_id, wanted, has, ts)
+        if goal == has:
+            continue
+        worth = _worth_at_any_price(desk, instrument_id, goal - manual, has - manual, goal, False)
+        if worth or instrument_id not in state.last_px:
+            return None
+        if worth is None:
+            found[instrument_id] = abs(goal - has)
+    return found
 
 
 def _still_refused(desk: Desk, instrument_id: str, goal: Decimal) -> bool:
@@ -89,12 +128,19 @@ def _still_refused(desk: Desk, instrument_id: str, goal: Decimal) -> bool:
     return refused is not None and abs(goal - refused) <= abs(refused) * sizing.exact(desk.settings.trade_band)
 
 
-def _within_reach(state: State, instrument_id: str, wanted: Decimal, has: Decimal) -> Decimal:
-    """As far toward `wanted` as the trading state and a halt of the instrument let the book go; the guardian checks all the
-    same.
+def _within_reach(state: State, instrument_id: str, wanted: Decimal, has: Decimal, ts: int) -> Decimal:
+    """As far toward `wanted` as the trading state, a halt of the instrument and a fresh denial let the book go; the guardian
+    checks all the same.
     """
     if state.trading is TradingState.HALTED:
         return has
-    if state.trading is TradingState.REDUCING or halts.takes_no_risk(state, instrument_id):
+    reduces_only = state.trading is TradingState.REDUCING or halts.takes_no_risk(state, instrument_id)
+    if reduces_only or _was_just_denied(state, instrument_id, ts):
         return min(wanted, has, key=abs) if has * wanted > 0 else ZERO
     return wanted
+
+
+def _was_just_denied(state: State, instrument_id: str, ts: int) -> bool:
+    """Asked at every step, new risk would be denied at every step."""
+    denied = state.denied.get(instrument_id)
+    return denied is not None and ts < denied.until_ns

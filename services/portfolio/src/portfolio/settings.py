@@ -92,6 +92,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         msgspec.Meta(ge=0, description="smaller changes of a position are not worth their cost; exits always are"),
     ] = 500.0
+    retry_minutes: Annotated[
+        int,
+        msgspec.Meta(
+            ge=0,
+            le=1440,
+            description="new risk denied for a reason that may pass (closed market, stale price) is proposed again after a minute, "
+            "then after twice as long each time up to this; what reduces never waits; 0: with every step",
+        ),
+    ] = 60
     exits: ExitSettings = ExitSettings()
     isolation: IsolationSettings = IsolationSettings()
 

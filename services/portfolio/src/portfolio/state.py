@@ -36,9 +36,17 @@ class Seen(msgspec.Struct, kw_only=True):
     manual: dict[str, Decimal]
 
 
+class Denied(msgspec.Struct, frozen=True, kw_only=True):
+    """New risk toward the present target was denied so many `times` for what may pass; not proposed again before `until_ns`."""
+
+    times: int
+    until_ns: int
+
+
 class State(msgspec.Struct, kw_only=True):
     """`holdings` by strategy, instrument and timeframe. `closes` are the last (time, close) of the correlation timeframe.
-    `targets` is what the book last wanted; `refused` what was denied since the last rebalance when the book wanted it. `halted` has the
+    `targets` is what the book last wanted; `refused` what was denied since the last rebalance when the book wanted it, `denied` what
+    was denied for a reason that may pass. `halted` has the
     reason by "strategy|instrument", an empty id being any. `manual` is what operators hold, by instrument;
     `cut_by_guardian` where the guardian traded since the last execution step.
     """
@@ -50,6 +58,7 @@ class State(msgspec.Struct, kw_only=True):
     holdings: dict[str, Holding] = msgspec.field(default_factory=dict)
     targets: dict[str, Decimal] = msgspec.field(default_factory=dict)
     refused: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    denied: dict[str, Denied] = msgspec.field(default_factory=dict)
     cut: bool = False  # risk was cut: this step trades every difference, however small
     trading: TradingState = TradingState.ACTIVE
     exposure_factor: float = 1.0

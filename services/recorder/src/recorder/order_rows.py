@@ -48,7 +48,8 @@ def _approved(seq: int, envelope: Envelope, message: m.OrderApproved) -> list[Wr
 
 
 def _denied(seq: int, envelope: Envelope, message: m.OrderDenied) -> list[Write]:
-    note = f"{message.code}: {message.observed} against {message.limit}, by {message.by}"
+    why = f"{message.observed} against {message.limit}, by {message.by}"
+    note = f"{message.code}: {'; '.join(filter(None, (why, message.detail)))}"
     verdict: dict[str, Any] = {
         "deny_code": message.code,
         "deny_observed": message.observed,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from common.messages.base import Envelope, Message
-from common.messages.control import EnableFeature, FeatureChanged, InstrumentsDefined, LeaseTaken, RunStarted
+from common.messages.control import (
+    EnableFeature,
+    FeatureChanged,
+    InstrumentsDefined,
+    LeaseTaken,
+    RunStarted,
+    ServiceStarted,
+)
 from common.messages.market_data import MarketDataEnded, MarketSlice, RowsQuarantined
 from common.messages.orders import (
     AmendApproved,
@@ -105,6 +112,7 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     FeatureChanged,
     EnableFeature,
     LeaseTaken,
+    ServiceStarted,
 )
 
 __all__ = ["MESSAGES", "Envelope", "Message", *(message.__name__ for message in MESSAGES)]

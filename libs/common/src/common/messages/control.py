@@ -60,6 +60,19 @@ class EnableFeature(Message, frozen=True, kw_only=True):
     reason: str
 
 
+class ServiceStarted(Message, frozen=True, kw_only=True):
+    """`instance` begins to speak for `service`: at every start and every take-over, before it says anything of its own. What
+    it says from here on comes from that `build`, with messages of those `contracts` (docs/adr/0013).
+    """
+
+    TYPE: ClassVar[str] = "system.service_started.v1"
+
+    service: str
+    instance: str
+    build: str
+    contracts: str
+
+
 class LeaseTaken(Message, frozen=True, kw_only=True):
     """`instance` speaks for `service` from here on; whoever held the lease before is refused by the tape (PLT-12). `token`
     rises with every holder.

@@ -60,7 +60,9 @@ class OrderApproved(Message, frozen=True, kw_only=True):
 
 
 class OrderDenied(Message, frozen=True, kw_only=True):
-    """Refused by the guardian, or by execution itself. `observed` against `limit`, in the check's own unit."""
+    """Refused by the guardian, or by execution itself. `observed` against `limit`, in the check's own unit; `detail` in
+    words, where numbers cannot say it.
+    """
 
     TYPE: ClassVar[str] = "order.denied.v1"
 
@@ -69,6 +71,7 @@ class OrderDenied(Message, frozen=True, kw_only=True):
     observed: Decimal
     limit: Decimal
     by: str
+    detail: str = ""
 
 
 class OrderSubmitted(Message, frozen=True, kw_only=True):

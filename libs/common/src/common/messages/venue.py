@@ -77,11 +77,14 @@ class AmendRefused(_Report, frozen=True, kw_only=True, tag=True):
 
 
 class NotReceived(_Report, frozen=True, kw_only=True, tag=True):
-    """The venue certainly has not got the request (no connection, rate limit, breaker open): it may be sent again."""
+    """The venue certainly has not got the request (no connection, rate limit, breaker open): it may be sent again. `held_back`: we
+    had more to ask than we allow ourselves, which is no failure of the venue.
+    """
 
     request: Request
     reason: str
     retry_after_s: float = 0.0
+    held_back: bool = False
 
 
 class OutcomeUnknown(_Report, frozen=True, kw_only=True, tag=True):

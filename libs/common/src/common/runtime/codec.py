@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from functools import cache
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -83,3 +85,19 @@ def schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema of the envelope and of every message, by type."""
     shown = {"envelope": Envelope, **_BY_TYPE}
     return {name: msgspec.json.schema(kind) for name, kind in sorted(shown.items())}
+
+
+def fingerprint() -> str:
+    """Of all schemas; equal for two builds whose messages are. Words about them do not count. Slow: see common.version."""
+    text = json.dumps(_without_words(schemas()), sort_keys=True)
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _without_words(schema: Any) -> Any:
+    match schema:
+        case dict():
+            words = {"description"} if isinstance(schema.get("description"), str) else set()
+            return {name: _without_words(part) for name, part in schema.items() if name not in words}
+        case list():
+            return [_without_words(part) for part in schema]
+    return schema

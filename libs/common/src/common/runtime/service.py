@@ -22,11 +22,13 @@ from common.model.run import Run
 from common.runtime import http, logs, metrics, settings, snapshots
 from common.runtime.environment import Environment
 from common.runtime.heartbeat import beat, keep_beating
+from common.runtime.introduction import Speaker
 from common.runtime.lease import TRY_EVERY_S, Lease
 from common.runtime.nats_tape import Login, NatsTape
 from common.runtime.session import Effects, Session
 from common.runtime.source import Source, SourceSession
 from common.runtime.tape import Tape
+from common.version import BUILD
 
 RETRY_AFTER_S: Final = 0.2
 CANCEL_AGAIN_AFTER_S: Final = 1.0
@@ -81,8 +83,8 @@ class Process:
         self.config: Config = json.loads(environment.config.read_bytes())
         self.run = settings.section(self.config, "run", Run)
         self.config_mark = _mark(self.config)
-        self.health = http.Health(environment.service, self.run.build)
-        self.log = logs.configure(environment.service, self.run.build)
+        self.health = http.Health(environment.service, BUILD)
+        self.log = logs.configure(environment.service, BUILD)
         self.stopping = asyncio.Event()
 
     def waits_for(self, what: str, why: str) -> None:
@@ -166,6 +168,7 @@ async def _live_core(service: Service, process: Process, tape: Tape) -> None:
         caught_up=process.ready,
         fence=lease,
         standby=lease is not None,
+        speaker=Speaker(process.environment.instance),
     )
     life = asyncio.create_task(_speak(process, tape, session, shell, lease))
     try:
@@ -243,7 +246,12 @@ def beside(tape: Tape, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 async def _live_source(service: SourceService, process: Process, tape: Tape) -> None:
     source = service.source(process.config)
     session = SourceSession(
-        source, tape, process.run, snapshots.fingerprint(source, process.config_mark), process.ready
+        source,
+        tape,
+        process.run,
+        snapshots.fingerprint(source, process.config_mark),
+        process.ready,
+        Speaker(process.environment.instance),
     )
     heart = asyncio.create_task(keep_beating(tape, process.health, lambda: session.seq))
     feed = asyncio.create_task(session.run())

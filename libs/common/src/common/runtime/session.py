@@ -20,6 +20,7 @@ from common.errors import DecodeError, TapeError
 from common.messages.base import Envelope, Message
 from common.runtime import metrics, snapshots
 from common.runtime.codec import decode, decode_envelope, encode
+from common.runtime.introduction import THIS_PROCESS, Speaker, warn_of_others
 from common.runtime.subjects import subject
 from common.runtime.tape import Fence, Record, Tape
 
@@ -56,6 +57,15 @@ async def own_progress(tape: Tape, service: str) -> tuple[int, int]:
     return envelope.cause_seq, envelope.cause_index
 
 
+async def introduce(tape: Tape, service: str, speaker: Speaker, run_id: str) -> None:
+    """Says on the tape who speaks from here on; it is there when this returns."""
+    message = speaker.introduction(service)
+    identity = f"{message.TYPE}:{run_id}:{service}:{speaker.instance}:{message.ts_event}"
+    await tape.append(subject(message), envelope(service, message, identity, cause=None))
+    await tape.flush()
+    await warn_of_others(tape, speaker)
+
+
 class Session:
     """`start` it, or let it `lead` at once; then it lives in the tape's callbacks until the tape is closed or `tape.broken` completes. `caught_up` is
     called once, when it has read what was on the tape before it.
@@ -76,6 +86,7 @@ class Session:
         caught_up: Callable[[], None] = lambda: None,
         fence: Fence | None = None,
         standby: bool = False,
+        speaker: Speaker = THIS_PROCESS,
     ) -> None:
         self.recovering = True
         self.standby = standby
@@ -89,6 +100,7 @@ class Session:
         self._tape = tape
         self._mark = mark
         self._run_id = run_id
+        self._speaker = speaker
         self._caught_up = caught_up
         self._effects = effects
         self._silent_until = (-1, -1)
@@ -104,6 +116,8 @@ class Session:
         payload = await self._tape.get_snapshot(self._service)
         self.seq = snapshots.restore(self._core, payload, self._mark)
         await self._check_end()
+        if not self.standby:
+            await self._introduce()
         self._silent_until = await own_progress(self._tape, self._service)
         self._behind = await self._tape.read(self._patterns, self.seq + 1, self._on_record)
         self._maybe_caught_up()
@@ -140,6 +154,7 @@ class Session:
             self.standby = False
             await self.start()
             return
+        await self._introduce()
         await self.follow()
         newest = await self._tape.last(self._patterns)
         while self.recovering or (newest is not None and self.seq < newest.seq):
@@ -149,6 +164,10 @@ class Session:
             await self._say(*self._held_back.popleft())
         self.standby = False
         self._run_pending()
+
+    async def _introduce(self) -> None:
+        """Not before the end of the tape is known to be there: it would hide that something is lost."""
+        await introduce(self._tape, self._service, self._speaker, self._run_id)
 
     async def stop(self) -> None:
         """Leaves a snapshot, so that the next start is short. Outputs so far are stored first."""

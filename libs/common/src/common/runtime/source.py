@@ -21,7 +21,8 @@ from common.messages.risk import RiskStep
 from common.model.run import Run, pace
 from common.runtime import metrics, snapshots
 from common.runtime.codec import decode, decode_envelope
-from common.runtime.session import SNAPSHOT_EVERY_S, envelope, own_progress
+from common.runtime.introduction import THIS_PROCESS, Speaker
+from common.runtime.session import SNAPSHOT_EVERY_S, envelope, introduce, own_progress
 from common.runtime.subjects import subject
 from common.runtime.tape import Record, Tape
 
@@ -45,13 +46,22 @@ class Source(Protocol):
 class SourceSession:
     """Publishes a source in lockstep with the rest of the system, at the speed of `run`."""
 
-    def __init__(self, source: Source, tape: Tape, run: Run, mark: str, caught_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        tape: Tape,
+        run: Run,
+        mark: str,
+        caught_up: Callable[[], None],
+        speaker: Speaker = THIS_PROCESS,
+    ) -> None:
         self.seq = 0
         self.recovering = True
         self._source = source
         self._tape = tape
         self._mark = mark
         self._run_id = run.id
+        self._speaker = speaker
         self._caught_up = caught_up
         self._interval, self._wall_per_ns = pace(run.speed)
         self._closed_step = 0
@@ -64,6 +74,7 @@ class SourceSession:
         """Until the data ends."""
         payload = await self._tape.get_snapshot(SERVICE)
         ordinal = snapshots.restore(self._source, payload, self._mark)
+        await introduce(self._tape, SERVICE, self._speaker, self._run_id)
         self._silent_until = await own_progress(self._tape, SERVICE)
         await self._follow_risk_steps()
         if ordinal == 0:

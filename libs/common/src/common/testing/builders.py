@@ -230,6 +230,7 @@ _MESSAGES: Final[tuple[Message, ...]] = (
         observed=Decimal("1041.20"),
         limit=Decimal(1000),
         by="risk_guardian",
+        detail="order of 1041.20 USD",
     ),
     m.OrderSubmitted(ts_event=T0, order=_noun[Order]),
     m.OrderAccepted(ts_event=T0, venue_order_id=VENUE_ORDER_ID, **_OF_ORDER),
@@ -445,6 +446,7 @@ _MESSAGES: Final[tuple[Message, ...]] = (
         ts_event=T0, book=BOOK, author="operator", service="signals", feature="strategy:mine", reason="mended"
     ),
     m.LeaseTaken(ts_event=T0, service="execution", instance="1", token=4),
+    m.ServiceStarted(ts_event=T0, service="execution", instance="1", build="0.1.0", contracts="5d41402abc4b2a76"),
 )
 
 EXAMPLES: Final[dict[type[msgspec.Struct], msgspec.Struct]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -28,16 +28,18 @@ from common.messages.venue import (
 )
 from common.runtime.tape import Fence
 from execution.adapters import translate
-from execution.adapters.http_link import Answered, HttpLink, NotSent, Outcome
+from execution.adapters.cancels import Cancels
+from execution.adapters.http_link import Answered, HttpLink, Kind, NotSent, Outcome
 from execution.adapters.report_stream import ReportStream
 from execution.adapters.venue import Connection, Heard
-from execution.adapters.wire import WireAccount, WireError, WireOrder, WireReport
+from execution.adapters.wire import CancelOrders, WireAccount, WireCancel, WireError, WireOrder, WireReport
 from execution.venue_settings import REFERENCE, VenueSettings
 
 _NOT_FOUND: Final = 404
 _DUPLICATE: Final = 409
 _RESYNC_TRIES: Final = 4
 _RESYNC_AT_ONCE: Final = 10
+_CANCELS_AT_ONCE: Final = 50
 T = TypeVar("T")
 
 
@@ -50,6 +52,8 @@ class RestVenue:
 
     def __init__(self, settings: VenueSettings, fence: Fence) -> None:
         self.open_orders: dict[str, str] = {}  # instrument by client order id
+        self._sending: dict[str, bool] = {}  # whether it is still wanted, by client order id
+        self._cancels = Cancels(self._cancel, most=_CANCELS_AT_ONCE)
         self._link = HttpLink(settings, fence, self._connection_changed)
         self._stream = ReportStream(
             settings, heard=self._on_report, resync=self._resync, changed=lambda reason: self._connection_changed()
@@ -66,6 +70,7 @@ class RestVenue:
                 tasks.create_task(self._link.probe("/ping"))
         finally:
             self._heard = None
+            self._unwant(list(self._sending))
 
     async def close(self) -> None:
         await self._link.close()
@@ -75,28 +80,23 @@ class RestVenue:
     async def send(self, order: Order) -> Report:
         order_id = order.client_order_id
         self.open_orders[order_id] = order.instrument_id  # before: its reports may be faster than the answer
-        body = msgspec.json.encode(translate.new_order(order))
-        answer = await self._link.ask("POST", "/orders", body, adds=True)
-        report = self._read_send(order_id, answer)
+        self._sending[order_id] = True
+        try:
+            report = self._read_send(order_id, await self._post(order))
+        finally:
+            self._sending.pop(order_id, None)
         if isinstance(report, NotReceived | Rejected):
             self.open_orders.pop(order_id, None)
         return report
 
     async def cancel(self, client_order_id: str, venue_order_id: str, instrument_id: str) -> Report:
-        answer = await self._link.ask("DELETE", _path(client_order_id))
-        if not isinstance(answer, Answered):
-            return _failed(client_order_id, Request.CANCEL, answer)
-        if answer.status >= 400:
-            return CancelRefused(client_order_id=client_order_id, reason=_why(answer))
-        if _decoded(answer, WireOrder) is None:
-            return _garbled(client_order_id, Request.CANCEL)
-        self.open_orders.pop(client_order_id, None)
-        return Canceled(client_order_id=client_order_id, reason="canceled on request")
+        self._unwant([client_order_id])
+        return await self._cancels.ask(client_order_id)
 
     async def amend(self, order: Order, venue_order_id: str) -> Report:
         order_id = order.client_order_id
         body = msgspec.json.encode(translate.new_terms(order))
-        answer = await self._link.ask("PATCH", _path(order_id), body, adds=True)
+        answer = await self._link.ask(_kind(order), "PATCH", _path(order_id), body)
         if not isinstance(answer, Answered):
             return _failed(order_id, Request.AMEND, answer)
         if answer.status >= 400:
@@ -108,7 +108,7 @@ class RestVenue:
         return Amended(client_order_id=order_id, qty=terms.qty, limit_px=terms.limit_px, stop_px=terms.stop_px)
 
     async def query(self, client_order_id: str, instrument_id: str) -> Report:
-        answer = await self._link.ask("GET", _path(client_order_id))
+        answer = await self._link.ask(Kind.QUESTION, "GET", _path(client_order_id))
         if not isinstance(answer, Answered):
             return _failed(client_order_id, Request.QUERY, answer)
         if answer.status == _NOT_FOUND:
@@ -125,8 +125,31 @@ class RestVenue:
         return translate.snapshot(account, number, ts_event) if account else None
 
     async def cancel_all(self) -> bool:
+        self._unwant(list(self._sending))
         answer = await self._link.insist("DELETE", "/orders")
         return isinstance(answer, Answered) and answer.status < 400
+
+    async def _post(self, order: Order) -> Outcome:
+        body, order_id = msgspec.json.encode(translate.new_order(order)), order.client_order_id
+        return await self._link.ask(_kind(order), "POST", "/orders", body, wanted=lambda: self._sending[order_id])
+
+    def _unwant(self, order_ids: Sequence[str]) -> None:
+        """What still waits here to be sent is not sent any more."""
+        self._sending.update((order_id, False) for order_id in order_ids if order_id in self._sending)
+
+    async def _cancel(self, order_ids: Sequence[str]) -> dict[str, Report]:
+        if len(order_ids) == 1:
+            return {order_ids[0]: await self._cancel_one(order_ids[0])}
+        body = msgspec.json.encode(CancelOrders(client_order_ids=tuple(order_ids)))
+        answer = await self._link.ask(Kind.CANCEL, "POST", "/orders/cancel", body)
+        found = _decoded(answer, tuple[WireCancel, ...]) if isinstance(answer, Answered) and answer.status < 400 else ()
+        known = {one.client_order_id: one.error for one in found or ()}
+        return {name: self._read_cancel(name, answer, known) for name in order_ids}
+
+    async def _cancel_one(self, client_order_id: str) -> Report:
+        answer = await self._link.ask(Kind.CANCEL, "DELETE", _path(client_order_id))
+        understood = isinstance(answer, Answered) and _decoded(answer, WireOrder) is not None
+        return self._read_cancel(client_order_id, answer, {client_order_id: None} if understood else {})
 
     # --- what is heard -------------------------------------------------------------------------------
 
@@ -182,8 +205,21 @@ class RestVenue:
     # --- reading answers -----------------------------------------------------------------------------
 
     async def _account(self) -> WireAccount | None:
-        answer = await self._link.ask("GET", "/account")
+        answer = await self._link.ask(Kind.QUESTION, "GET", "/account")
         return _decoded(answer, WireAccount) if isinstance(answer, Answered) and answer.status < 400 else None
+
+    def _read_cancel(self, order_id: str, answer: Outcome, known: dict[str, WireError | None]) -> Report:
+        """`known` is what the venue says of each order in an answer that is not a refusal as a whole."""
+        if not isinstance(answer, Answered):
+            return _failed(order_id, Request.CANCEL, answer)
+        if answer.status >= 400:
+            return CancelRefused(client_order_id=order_id, reason=_why(answer))
+        if order_id not in known:
+            return _garbled(order_id, Request.CANCEL)
+        if (error := known[order_id]) is not None:
+            return CancelRefused(client_order_id=order_id, reason=f"{error.code}: {error.reason}")
+        self.open_orders.pop(order_id, None)
+        return Canceled(client_order_id=order_id, reason="canceled on request")
 
     def _read_send(self, order_id: str, answer: Outcome) -> Report:
         if not isinstance(answer, Answered):
@@ -198,15 +234,23 @@ class RestVenue:
         return Accepted(client_order_id=order_id, venue_order_id=known.order_id)
 
 
+def _kind(order: Order) -> Kind:
+    return Kind.EXIT if order.reduce_only else Kind.ORDER
+
+
 def _path(client_order_id: str) -> str:
     return f"/orders/{quote(client_order_id, safe='')}"
 
 
 def _failed(order_id: str, request: Request, outcome: Outcome) -> Report:
     match outcome:
-        case NotSent(reason, retry_after_s):
+        case NotSent(reason, retry_after_s, held_back):
             return NotReceived(
-                client_order_id=order_id, request=request, reason=reason, retry_after_s=round(retry_after_s, 3)
+                client_order_id=order_id,
+                request=request,
+                reason=reason,
+                retry_after_s=round(retry_after_s, 3),
+                held_back=held_back,
             )
         case _:
             return OutcomeUnknown(client_order_id=order_id, request=request, reason=getattr(outcome, "reason", ""))

@@ -62,6 +62,12 @@ class NewTerms(msgspec.Struct, frozen=True, kw_only=True):
     stop_px: Decimal | None = None
 
 
+class CancelOrders(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /orders/cancel`."""
+
+    client_order_ids: tuple[str, ...]
+
+
 class WireOrder(msgspec.Struct, kw_only=True):
     """An order as the venue has it."""
 
@@ -120,3 +126,10 @@ class WireError(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     reason: str
     order: WireOrder | None = None
+
+
+class WireCancel(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one of several cancels; without an error it is done."""
+
+    client_order_id: str
+    error: WireError | None = None

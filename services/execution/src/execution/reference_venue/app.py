@@ -6,6 +6,7 @@
 | `PATCH /orders/{client_order_id}` | `NewTerms`; 200 `WireOrder`; 404, 422 |
 | `DELETE /orders/{client_order_id}` | 200 `WireOrder`; 404 unknown, 422 over |
 | `DELETE /orders` | all of them |
+| `POST /orders/cancel` | `CancelOrders`; 200 and a `WireCancel` for each |
 | `GET /orders/{client_order_id}` | 200 `WireOrder`; 404 |
 | `GET /account`, `GET /ping` | `WireAccount`; that it is there |
 | `WS /reports` | `WireHello`, then `WireReport`s |
@@ -23,7 +24,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -36,7 +37,15 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from common.messages.venue import Request
-from execution.adapters.wire import TOKEN_HEADER, VALID_UNTIL_HEADER, NewOrder, NewTerms, WireError
+from execution.adapters.wire import (
+    TOKEN_HEADER,
+    VALID_UNTIL_HEADER,
+    CancelOrders,
+    NewOrder,
+    NewTerms,
+    WireCancel,
+    WireError,
+)
 from execution.reference_venue.audit import Audit, Entry
 from execution.reference_venue.behavior import Behavior, Fault
 from execution.reference_venue.exchange import Exchange, Refused
@@ -67,6 +76,7 @@ class ReferenceVenue:
             routes=[
                 Route("/orders", self._place, methods=["POST"]),
                 Route("/orders", self._cancel_all, methods=["DELETE"]),
+                Route("/orders/cancel", self._cancel_some, methods=["POST"]),
                 Route(_ORDER, self._amend, methods=["PATCH"]),
                 Route(_ORDER, self._cancel, methods=["DELETE"]),
                 Route(_ORDER, self._show, methods=["GET"]),
@@ -92,22 +102,37 @@ class ReferenceVenue:
             in_parts = self.behavior.strikes(Fault.IN_PARTS, Request.SEND)
             return _json(201, self.exchange.place(terms, in_parts=in_parts))
 
-        return await self._answer(request, Request.SEND, terms.client_order_id, place)
+        return await self._answer(request, Request.SEND, (terms.client_order_id,), place)
 
     async def _cancel(self, request: HttpRequest) -> Response:
         order_id = request.path_params["client_order_id"]
-        return await self._answer(request, Request.CANCEL, order_id, lambda: _json(200, self.exchange.cancel(order_id)))
+        return await self._answer(
+            request, Request.CANCEL, (order_id,), lambda: _json(200, self.exchange.cancel(order_id))
+        )
 
     async def _cancel_all(self, request: HttpRequest) -> Response:
         return await self._answer(
-            request, Request.CANCEL, "*", lambda: _json(200, {"canceled": self.exchange.cancel_all()})
+            request, Request.CANCEL, ("*",), lambda: _json(200, {"canceled": self.exchange.cancel_all()})
         )
+
+    async def _cancel_some(self, request: HttpRequest) -> Response:
+        names = msgspec.json.decode(await request.body(), type=CancelOrders).client_order_ids
+        return await self._answer(
+            request, Request.CANCEL, names, lambda: _json(200, list(map(self._cancel_one, names)))
+        )
+
+    def _cancel_one(self, order_id: str) -> WireCancel:
+        try:
+            self.exchange.cancel(order_id)
+        except Refused as refused:
+            return WireCancel(client_order_id=order_id, error=WireError(code=refused.code, reason=refused.reason))
+        return WireCancel(client_order_id=order_id)
 
     async def _amend(self, request: HttpRequest) -> Response:
         order_id = request.path_params["client_order_id"]
         terms = msgspec.json.decode(await request.body(), type=NewTerms)
         return await self._answer(
-            request, Request.AMEND, order_id, lambda: _json(200, self.exchange.amend(order_id, terms))
+            request, Request.AMEND, (order_id,), lambda: _json(200, self.exchange.amend(order_id, terms))
         )
 
     async def _show(self, request: HttpRequest) -> Response:
@@ -117,39 +142,44 @@ class ReferenceVenue:
             order = self.exchange.orders.get(order_id)
             return _json(200, order) if order else _json(404, WireError(code=_MISSING, reason=f"no order {order_id}"))
 
-        return await self._answer(request, Request.QUERY, order_id, show)
+        return await self._answer(request, Request.QUERY, (order_id,), show)
 
     async def _account(self, request: HttpRequest) -> Response:
-        return await self._answer(request, Request.QUERY, "", lambda: _json(200, self.exchange.account()))
+        return await self._answer(request, Request.QUERY, ("",), lambda: _json(200, self.exchange.account()))
 
     async def _ping(self, request: HttpRequest) -> Response:
-        return await self._answer(request, Request.QUERY, "", lambda: _json(200, {}))
+        return await self._answer(request, Request.QUERY, ("",), lambda: _json(200, {}))
 
     async def _answer(
-        self, request: HttpRequest, kind: Request, order_id: str, act: Callable[[], Response]
+        self, request: HttpRequest, kind: Request, order_ids: Sequence[str], act: Callable[[], Response]
     ) -> Response:
-        """Does what is asked, or misbehaves; either way it is in the audit."""
-        token = int(request.headers.get(TOKEN_HEADER, "0"))
-        entry = Entry(at_ns=time.monotonic_ns(), request=kind, client_order_id=order_id, token=token)
-        self.audit.entries.append(entry)
+        """Does what is asked, or misbehaves; either way it is in the audit, once for each order."""
+        token, now = int(request.headers.get(TOKEN_HEADER, "0")), time.monotonic_ns()
+        entries = [Entry(at_ns=now, request=kind, client_order_id=name, token=token) for name in order_ids]
+        self.audit.entries += entries
+
+        def note(**found: Any) -> None:
+            for entry in entries:
+                for name, value in found.items():
+                    setattr(entry, name, value)
+
         if not self.audit.admits(token):
-            entry.status = 403
+            note(status=403)
             reason = f"fencing token {token}, seen was {self.audit.highest_token}"
             return _json(403, WireError(code="STALE_TOKEN", reason=reason))
         if fault := self.behavior.first(_BEFORE, kind):
-            entry.fault = fault
+            note(fault=fault)
             return await self._misbehave(fault)
         if self.behavior.strikes(Fault.ARRIVES_LATE, kind):
-            entry.fault = Fault.ARRIVES_LATE
+            note(fault=Fault.ARRIVES_LATE)
             await asyncio.sleep(self.behavior.hold_s)
         if time.monotonic_ns() > int(request.headers.get(VALID_UNTIL_HEADER, _FOR_EVER)):
-            entry.status = 403
+            note(status=403)
             return _json(403, WireError(code="TOO_LATE", reason="the request was valid until then"))
         answer = self._act(act)
-        entry.status, entry.done = answer.status_code, answer.status_code < 400
-        entry.duplicate = answer.status_code == 409
+        note(status=answer.status_code, done=answer.status_code < 400, duplicate=answer.status_code == 409)
         if fault := self.behavior.first(_AFTER, kind):
-            entry.fault = fault
+            note(fault=fault)
             return await self._misbehave(fault, answer)
         return answer
 

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """One request. `at_ns` is CLOCK_MONOTONIC, the same for all processes of the machine; `done` whether it took effect."""
+    """One request, or one order's part in a request for several. `at_ns` is CLOCK_MONOTONIC, the same for all processes of the machine; `done` whether it took effect."""
 
     at_ns: int
     request: str

@@ -1,0 +1,8 @@
+"""Which code this is. Written by tools/contracts.py: the version of the package, and a fingerprint of all message schemas."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BUILD: Final = "0.1.0"
+CONTRACTS: Final = "89da2a86e5176c68"
