@@ -19,6 +19,8 @@ FROM    ?= 2007-01-01
 SEEDS   ?= 1000
 ORDERS  ?= 10000
 ARGS    ?=
+ENGINES := backtesting backtrader nautilus_trader vectorbt
+PRICES  ?= $(wildcard ../shared/data)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,9 +54,13 @@ check: setup ## Style, types, import rules, generated pages, lock, containers
 	$(BIN)/python tools/containers.py
 	$(UV) lock --check
 
-bench: setup ## Tick to order next to a bare relay; one decision of the guardian next to a bare VaR
+bench: setup ## Tick to order next to a bare relay; one decision of the guardian next to a bare VaR; other engines
 	$(BIN)/ballast bench latency $(ARGS)
 	$(BIN)/ballast bench risk $(ARGS)
+	$(BIN)/ballast bench engines $(PRICES:%=--data %) $(ARGS)
+
+bench-engines: setup $(ENGINES:%=.bench/%/.synced) ## The same rule through other backtesters, installed for it (PRICES=folder)
+	$(BIN)/ballast bench engines $(PRICES:%=--data %) $(ARGS)
 
 chaos: setup ## Kill, freeze, cut off and starve real processes, count what is lost (ARGS="--only stops --stops 100")
 	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(ARGS)
@@ -97,8 +103,13 @@ $(STAMP): $(VENV)/uv/bin/uv $(MANIFESTS)
 	$(BIN)/python -m compileall -q libs services cli
 	@touch $@
 
+.bench/%/.synced: tools/bench_engines/%.txt | $(STAMP)
+	$(UV) venv --quiet --clear --python $(BIN)/python .bench/$*
+	$(UV) pip install --quiet --compile-bytecode --python .bench/$* -r $<
+	@touch $@
+
 $(WARM): $(STAMP) $(KERNELS)
 	$(BIN)/python -m common.quant.warm
 	@touch $@
 
-.PHONY: help setup run up down test check bench chaos power-loss contracts features configuration secrets format hooks clean
+.PHONY: help setup run up down test check bench bench-engines chaos power-loss contracts features configuration secrets format hooks clean

@@ -21,6 +21,7 @@ from common.messages.orders import (
     AmendApproved,
     AmendRejected,
     ExecutionStep,
+    FinancingCharged,
     IntentRecorded,
     Order,
     OrderAmended,
@@ -95,6 +96,8 @@ class GuardianView:
             case ExecutionStep():
                 held = (qty * self.px[name] for name, qty in self.positions.items() if qty)
                 self.equity = self.cash + sum(held, ZERO)
+            case FinancingCharged():
+                self.cash += message.amount
             case OrderFilled():
                 self.positions[message.instrument_id] = (
                     self.positions.get(message.instrument_id, ZERO) + message.signed_qty
@@ -158,7 +161,7 @@ class Watch:
 
     # --- the tape ------------------------------------------------------------------------------------
 
-    def stored(self, seq: int, envelope: Envelope, message: Message) -> None:  # noqa: C901 (a table of what is watched)
+    def stored(self, seq: int, envelope: Envelope, message: Message) -> None:  # noqa: C901, PLR0912 (a table of what is watched)
         self.messages.append((envelope, message))
         match message:
             case MarketSlice():
@@ -171,6 +174,8 @@ class Watch:
                 self._amend_approved(message.order)
             case OrderSubmitted():
                 self._submitted(envelope, message.order)
+            case FinancingCharged():
+                self.cash += message.amount
             case OrderFilled():
                 self._filled(envelope, message)
             case OrderCanceled() | OrderExpired() | OrderRejected():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -70,12 +71,14 @@ def effective(
 
 
 def _data(data: str) -> str:
-    """A directory becomes absolute, so that every process means the same one."""
+    """A directory becomes absolute, so that every process means the same one; also the one that paths are made after."""
+    if drawn := re.fullmatch(r"(paths:[^:]*:[0-9]{1,18}:)(.+)", data):
+        return str(drawn[1]) + _data(drawn[2])
     if data in _NAMED_DATA or data.startswith("synthetic:"):
         return data
     path = Path(data)
     if not path.is_dir():
-        expected = 'expected a directory, "builtin", "builtin-h1" or "synthetic:NAME"'
+        expected = 'expected a directory, "builtin", "builtin-h1", "synthetic:NAME" or "paths:KIND:SEED:DATA"'
         raise ConfigError(f"--data {data}: no such directory; {expected}")
     return str(path.resolve())
 

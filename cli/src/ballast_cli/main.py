@@ -16,6 +16,9 @@ import typer
 from ballast_cli import output
 from ballast_cli.arguments import Json, OrderId, Reason, confirmed, home
 from ballast_cli.by_hand import by_hand
+from ballast_cli.research_commands import research
+from ballast_cli.runs import Keep, Report
+from ballast_cli.runs import check as check_report
 from common.errors import BallastError, ConfigError, DataError, TapeError
 
 app = typer.Typer(
@@ -28,6 +31,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the effective configuration.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure.", no_args_is_help=True)
 app.add_typer(by_hand)
+app.add_typer(research)
 app.add_typer(config_app, name="config")
 app.add_typer(bench_app, name="bench")
 
@@ -54,8 +58,10 @@ def up(
     """Start servers and services and trade on paper; Ctrl-C stops all of it."""
     from ballast_cli.configuration import effective
     from ballast_cli.live import up as run
+    from research.updates.store import in_force
 
     settings = effective(profile, override=config, data=data, start=start, end=end, speed=speed)
+    settings = in_force(home(), settings)
     home().mkdir(parents=True, exist_ok=True)
     result = asyncio.run(run(home(), settings, until_end=until_end, fresh=fresh, quiet=as_json, standby=standby))
     output.answer(result, as_json)
@@ -150,16 +156,23 @@ def backtest(
     resume_after: Annotated[
         int | None, typer.Option(min=0, help="simulate an operator who resumes this many days after a halt")
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="every step message by message; slower, with the same orders")
+    ] = False,
+    report: Report = None,
+    keep: Keep = True,
     as_json: Json = False,
 ) -> None:
     """All cores in one process over recorded data: the same orders as a live run."""
     from ballast_cli.backtest import backtest as run
+    from ballast_cli.backtest import say
     from ballast_cli.configuration import effective
 
+    check_report(report)
     settings = effective(profile, override=config, data=data, start=start, end=end)
     show = not as_json and sys.stderr.isatty()
-    result = run(settings, resume_after_days=resume_after, show_progress=show)
-    output.answer(result, as_json)
+    result = run(settings, resume_after_days=resume_after, show_progress=show, report=report, keep=keep, plain=plain)
+    say(result, as_json)
     if result["features_off"]:  # a result, but not of what was asked for
         for name, reason in result["features_off"].items():
             output.err.print(f"{name} is off: {reason}", markup=False, soft_wrap=True)
@@ -233,6 +246,29 @@ def bench_resilience(
     if write is not None:
         write.write_text(in_markdown(result))
     output.answer(result, as_json)
+
+
+@bench_app.command("engines")
+def bench_engines(
+    data: Annotated[Path | None, typer.Option(help="recorded prices, with fx/m1 and fx/h1; else a random walk")] = None,
+    checkout: Annotated[
+        Path, typer.Option(help="checkout of Ballast, with what `make bench-engines` installs")
+    ] = Path(),
+    bars: Annotated[int, typer.Option(min=0, help="at most so many bars of each case; 0: all")] = 0,
+    cold: Annotated[bool, typer.Option("--cold/--no-cold", help="also time fresh processes")] = True,
+    as_json: Json = False,
+) -> None:
+    """The same rule through vectorbt, backtesting.py, backtrader and NautilusTrader, where they are installed."""
+    from ballast_cli.engines_bench import engines, tables
+
+    result = engines(checkout, data, bars=bars, cold=cold, show=not as_json and sys.stderr.isatty())
+    if as_json:
+        output.answer(result, as_json)
+        return
+    for table in tables(result):
+        output.out.print(table)
+    for name in result["not_installed"]:
+        output.out.print(f"{name} is not installed; make bench-engines does it", markup=False)
 
 
 @bench_app.command("execution")

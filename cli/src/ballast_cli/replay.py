@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,10 @@ class Check:
 
 
 class Replay:
-    """Feed it every record of a tape in order."""
+    """Feed it every record of a tape in order. Each of `watchers` sees every message, as it was recorded."""
 
-    def __init__(self) -> None:
+    def __init__(self, watchers: Sequence[Callable[[Message], None]] = ()) -> None:
+        self._watchers = watchers
         self.checks: dict[str, Check] = {}
         self._cores: Mapping[str, Core] = {}
         self._source: Iterator[tuple[int, Sequence[Message]]] = iter(())
@@ -66,6 +67,8 @@ class Replay:
     def see(self, record: Record) -> None:
         envelope = decode_envelope(record.payload)
         message = decode(envelope)
+        for watch in self._watchers:
+            watch(message)
         if isinstance(message, RunStarted):
             self._begin(message)
         if envelope.cause_seq >= 0 and envelope.source in self.checks:
@@ -106,18 +109,18 @@ def _numbered(source: FeedSource) -> Iterator[tuple[int, Sequence[Message]]]:
     yield from enumerate(source.steps(0), start=1)
 
 
-def replay(home: Path) -> dict[str, Any]:
-    """Checks the tape of a home; its servers are started for it where nothing runs."""
+def replay(home: Path, watchers: Sequence[Callable[[Message], None]] = ()) -> dict[str, Any]:
+    """Checks the tape of a home; its servers are started for it where nothing runs. Each of `watchers` sees every message."""
     endpoints = endpoints_of(home)
     if Status.load(home) is not None:
-        return asyncio.run(_check(endpoints))
+        return asyncio.run(_check(endpoints, watchers))
     with EmbeddedServers(home) as endpoints:
-        return asyncio.run(_check(endpoints))
+        return asyncio.run(_check(endpoints, watchers))
 
 
-async def _check(endpoints: Endpoints) -> dict[str, Any]:
+async def _check(endpoints: Endpoints, watchers: Sequence[Callable[[Message], None]]) -> dict[str, Any]:
     tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
-    run = Replay()
+    run = Replay(watchers)
     try:
         count = await _read_all(tape, run)
     finally:

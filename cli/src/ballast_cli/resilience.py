@@ -24,7 +24,8 @@ _HEAD: Final = """# What the guardian changes in a crisis
 
 Measured by `ballast bench resilience --data DIR --write docs/resilience.md` on real prices; nothing here is a promise.
 The same strategies, sizes and costs run through each episode twice: with the guardian, and with every order waved through
-(which no setting of the product can do). After a halt a simulated operator resumes after one day.
+(which no setting of the product can do). Spread, fees, market impact and financing are paid in both. After a halt a simulated
+operator resumes after one day.
 
 *Return*, *max drawdown* and *VaR breaches* are those of the episode; *degradation* is the loss from its first day to its
 worst moment; *back after* the hours from its end until nothing is restricted any more (empty: not before the data ends).

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from common.core import Effect
 from common.messages import (
     ExecutionStep,
+    FinancingCharged,
     GuardianLost,
     HaltTrading,
     InstrumentsDefined,
@@ -190,11 +191,13 @@ def test_an_id_is_submitted_at_most_once_and_its_fills_never_exceed_it(tape: Any
 
 @pytest.mark.req("EXE-04")
 @given(tapes)
-def test_cash_and_positions_are_the_sum_of_fills(tape: Any) -> None:
+def test_cash_and_positions_are_the_sum_of_fills_and_financing(tape: Any) -> None:
     own = Ledger(cash={"USD": Decimal(100_000)})
     for output in run(Execution(SETTINGS, Account()), tape):
         if isinstance(output, OrderFilled):
             own.apply_fill(INSTRUMENT, output.signed_qty, output.last_px, output.commission)
+        if isinstance(output, FinancingCharged):
+            own.credit(output.currency, output.amount)
         if isinstance(output, ExecutionStep):
             assert (output.cash, output.positions) == (own.cash, tuple(own.positions.values()))
 

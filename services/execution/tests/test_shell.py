@@ -208,10 +208,11 @@ async def test_a_burst_beyond_our_own_limits_reaches_the_venue_whole_and_none_of
 @pytest.mark.req("RSK-09")
 async def test_an_order_that_waits_for_room_when_the_session_ends_is_never_sent():
     async with life() as one:
-        await one.desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, rate=1.0), slow_s=0.2)
+        await one.desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, rate=1.0), slow_s=0.45)
         room = one.desk.settings.max_in_flight - one.desk.settings.max_in_flight // 4
         asked = [asyncio.create_task(one.shell.effects(sending(f"o{number}"))) for number in range(room + 1)]
-        await asyncio.sleep(0.1)
+        while (await one.desk.audit())["summary"]["sends"] < room:
+            await asyncio.sleep(0.01)
         await one.end()
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(answers[-1], Outside)

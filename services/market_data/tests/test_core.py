@@ -102,11 +102,12 @@ def test_late_data_are_refused_even_for_an_instrument_that_was_silent() -> None:
 
 
 @pytest.mark.req("MKT-03")
-def test_minutes_missing_inside_a_day_are_gaps_and_a_weekend_is_none() -> None:
-    core = fresh()
-    for minute in (1, 2, 5, 6, 5 * 24 * 60):
+def test_minutes_missing_while_the_market_is_open_are_gaps_and_a_weekend_is_none() -> None:
+    """Currencies trade to Friday, 22:00 UTC, and from Sunday, 22:00 UTC."""
+    core, closing, opening = fresh(), (4 * 24 + 22) * 60, (6 * 24 + 22) * 60
+    for minute in (closing - 9, closing - 8, closing - 5, closing - 4, closing, opening + 1, opening + 3):
         core.handle_step(good(minute))
-    assert core.finish()[0].gaps == 2
+    assert core.finish()[0].gaps == 2 + 3 + 1
 
 
 @pytest.mark.req("MKT-03", "MKT-04")

@@ -73,20 +73,25 @@ def test_a_directory_without_prices_says_why(shared_data: Path, directory: str) 
 
 
 @pytest.mark.req("MKT-01")
-def test_daily_euro_is_fixings_then_two_sided_then_one_sided(shared_data: Path) -> None:
+def test_daily_euro_is_fixings_then_mids_then_bids_and_one_sided_throughout(shared_data: Path) -> None:
     feed = open_feed(str(shared_data / "fx/d1"), settings=SETTINGS, symbols=("EURUSD",))
     base, refused, _ = run(feed)
-    spread = [(iso(ts)[:10], bar.spread_close is not None) for ts, bar in base]
-    quoted = [day for day, has in spread if has]
-    assert (spread[0][0], quoted[0], quoted[-1], spread[-1][0]) == (
-        "1999-01-05",
-        "2007-01-02",
-        "2019-01-01",
-        "2020-06-01",
-    )
+    assert (iso(base[0][0])[:10], iso(base[-1][0])[:10]) == ("1999-01-05", "2020-06-01")
+    assert all(bar.spread_close is None for _, bar in base)
+    assert any("one-sided throughout" in note for note in feed.notes)
     assert refused == []
     closes = np.array([bar.close for _, bar in base])
     assert np.abs(np.diff(np.log(closes))).max() < 0.05  # the seams do not show
+
+
+@pytest.mark.req("MKT-01")
+def test_daily_euro_keeps_the_quotes_of_a_span_that_has_nothing_else(shared_data: Path) -> None:
+    feed = open_feed(
+        str(shared_data / "fx/d1"), settings=SETTINGS, symbols=("EURUSD",), start_ns=ns(2008), end_ns=ns(2018)
+    )
+    base, _, _ = run(feed)
+    assert base
+    assert all(bar.spread_close is not None for _, bar in base)
 
 
 @pytest.mark.req("MKT-03")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from pyarrow import parquet
 from common.errors import DataError
 from common.messages import MarketSlice, RowsQuarantined
 from common.model.enums import AssetClass
-from common.model.time import Timeframe, iso
+from common.model.time import Timeframe, from_datetime, iso
 from market_data.feed import Feed, RawBar
 from market_data.feeds import open_feed
 from market_data.settings import Settings
@@ -113,6 +114,55 @@ def test_two_sided_bars_become_mids_with_spreads_and_crossed_ones_are_refused(tm
     assert (first.open, first.high, first.low, first.close) == (1.25, 1.75, 0.75, 1.375)
     assert (first.spread_open, first.spread_close) == (0.5, 0.25)
     assert outcome(feed_of(tmp_path))[:2] == (1, Counter({"CROSSED": 1}))
+
+
+SIDES = ",".join(
+    ["timestamp", *(f"{side}_{name}" for side in ("bid", "ask") for name in ("open", "high", "low", "close"))]
+)
+
+
+def both_kinds(directory: Path) -> Path:
+    """Two hours with quotes (the second crossed), then a bid alone: the whole second day."""
+    quotes = [
+        "2017-01-01T00:00:00Z,1.0,1.25,0.875,1.0,1.25,1.5,1.0,1.25",
+        "2017-01-01T01:00:00Z,1.0,1.25,0.875,1.0,1.25,1.5,0.75,0.75",
+    ]
+    write(directory / "EURUSD_H1_quotes.csv", quotes, SIDES)
+    write(directory / "EURUSD_H1_bids.csv", hours())
+    return directory
+
+
+@pytest.mark.req("MKT-01", "MKT-03")
+def test_an_instrument_of_which_some_files_have_quotes_is_one_sided_throughout(tmp_path: Path) -> None:
+    feed = feed_of(both_kinds(tmp_path))
+    first, crossed, *later = bars(feed)
+    assert (first.open, first.high, first.low, first.close) == (1.125, 1.375, 0.9375, 1.125)
+    assert {(bar.spread_open, bar.spread_close) for bar in (first, *later)} == {(None, None)}
+    assert (crossed.spread_open, crossed.spread_close) == (0.25, -0.25)
+    assert outcome(feed)[:2] == (13, Counter({"CROSSED": 1}))
+    note = "EUR-USD: one-sided throughout, at mid prices: some of its files have quotes and others have none"
+    assert feed.notes == ("EUR-USD: EURUSD_H1_bids.csv fills what lies outside", note)
+
+
+@pytest.mark.req("MKT-01")
+def test_quotes_are_kept_where_only_files_with_quotes_are_in_the_span_asked_for(tmp_path: Path) -> None:
+    quotes_end = from_datetime(datetime(2017, 1, 2, tzinfo=UTC))
+    asked = feed_of(both_kinds(tmp_path), end_ns=quotes_end)
+    assert [bar.spread_open for bar in bars(asked)] == [0.25, 0.25]
+    assert asked.notes == ("EUR-USD: EURUSD_H1_bids.csv fills what lies outside",)
+
+
+@pytest.mark.req("MKT-01", "MKT-03")
+def test_quoted_ticks_beside_trades_become_trades_at_their_mid(tmp_path: Path) -> None:
+    quotes = ["2017-01-01T00:00:01Z,1.0,1.5", "2017-01-01T00:01:01Z,1.5,1.0", "2017-01-01T00:02:01Z,0,1.0"]
+    write(tmp_path / "ETHUSD_quotes.csv", quotes, "timestamp,bid,ask")
+    write(tmp_path / "ETHUSD_trades.csv", ["2017-01-01T00:03:01Z,1.3,7"], "timestamp,price,size")
+    feed = feed_of(tmp_path)
+    said = [
+        bar for m in FeedSource(SETTINGS, feed).messages() if isinstance(m, MarketSlice) for bar in m.bars if bar.base
+    ]
+    assert [(bar.close, bar.spread_close, bar.volume) for bar in said] == [(1.25, None, 0.0), (1.3, None, 7.0)]
+    assert outcome(feed)[1] == Counter({"MISSING_PRICE": 2})
 
 
 @pytest.mark.req("MKT-01")
@@ -269,6 +319,15 @@ def test_text_among_the_numbers_of_a_parquet_file_costs_its_row(tmp_path: Path) 
     columns = {"timestamp": times, "open": ones, "high": ones, "low": ones, "close": ["1.0", "one", "1.0"]}
     parquet.write_table(pa.table(columns), tmp_path / "EURUSD_H1.parquet")
     assert outcome(feed_of(tmp_path))[:2] == (1, Counter({"UNPARSEABLE": 1, "MISSING_PRICE": 1}))
+
+
+@pytest.mark.req("MKT-03")
+def test_an_empty_time_in_a_parquet_file_costs_its_row(tmp_path: Path) -> None:
+    times = pa.array([1_483_315_200_000, None, 1_483_322_400_000], pa.timestamp("ms", tz="UTC"))
+    columns = {"timestamp": times} | {name: [1.0, 1.0, 1.0] for name in ("open", "high", "low", "close")}
+    parquet.write_table(pa.table(columns), tmp_path / "EURUSD_H1.parquet")
+    taken, refused, details = outcome(feed_of(tmp_path))
+    assert (taken, refused, details) == (2, Counter({"UNPARSEABLE": 1}), ["timestamp is empty"])
 
 
 @pytest.mark.req("MKT-01")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from market_data.feed import RawBar
 from market_data.feeds.files import NO_TIME
-from market_data.feeds.rows import CHUNK, Rows, arrivals, merge, splice, within
+from market_data.feeds.rows import CHUNK, Rows, arrivals, merge, pieces, splice, within
 
 
 def rows_at(*times: int, close: float = 1.0) -> Rows:
@@ -68,7 +68,7 @@ def test_merging_is_the_same_across_chunks() -> None:
 @pytest.mark.req("MKT-01")
 def test_a_less_preferred_file_fills_only_what_lies_outside() -> None:
     best, second, third = rows_at(5, 7, close=1.0), rows_at(1, 6, 9, close=2.0), rows_at(0, 3, 8, 12, close=3.0)
-    spliced = splice([best, second, third])
+    spliced = splice(pieces([best, second, third]))
     assert list(zip(spliced.ts.tolist(), spliced.values["close"].tolist(), strict=True)) == [
         (0, 3.0),
         (1, 2.0),

@@ -22,6 +22,7 @@ ONLY_ON_THE_TAPE = {
     m.MarketSlice,
     m.MarketDataEnded,
     m.ExecutionStep,
+    m.FinancingCharged,
     m.Reconciled,
     m.VenueReported,
     m.VenueSnapshot,
@@ -139,3 +140,26 @@ def test_commands_are_audited_with_author_and_reason() -> None:
     (entry,) = written(a(m.HaltTrading), "audit_log")
     assert (entry["action"], entry["author"], entry["reason"], entry["flatten"]) == ("halt", "operator", "drill", True)
     assert written(a(m.ResumeTrading), "audit_log")[0]["action"] == "resume"
+
+
+@pytest.mark.req("RES-06")
+def test_a_change_of_parameters_is_a_row_for_each_key() -> None:
+    one, other = (m.control.ParameterMoved(key=key, before=None, after="7") for key in ("a", "b"))
+    rows = written(a(m.ParametersChanged, moved=(one, other)), "parameter_history")
+    assert [(row["item"], row["key"], row.get("before"), row["after"]) for row in rows] == [
+        (0, "a", None, "7"),
+        (1, "b", None, "7"),
+    ]
+    assert (rows[0]["step"], rows[0]["steps"], rows[0]["author"]) == (1, 4, "operator")
+
+
+@pytest.mark.req("RES-06")
+def test_a_decision_that_moves_nothing_is_a_row_without_a_key() -> None:
+    (row,) = written(a(m.ParametersChanged, moved=(), action="test"), "parameter_history")
+    assert (row["action"], "key" in row) == ("test", False)
+
+
+@pytest.mark.req("RES-06")
+@pytest.mark.parametrize(("action", "alerts"), [("propose", 0), ("step", 0), ("rollback", 1), ("reset", 1)])
+def test_parameters_taken_back_are_an_alert(action: str, alerts: int) -> None:
+    assert len(written(a(m.ParametersChanged, action=action), "alerts")) == alerts

@@ -31,6 +31,7 @@ from common.model.enums import OrderType, Side
 from common.model.instrument import Instrument
 from common.model.money import Conversion
 from common.model.time import Timeframe
+from common.runtime.codec import encode
 from common.testing.builders import EUR_USD, T0, a
 from risk_guardian.checks import RiskAfter
 from risk_guardian.core import RiskGuardian
@@ -103,8 +104,10 @@ class Guard:
         return self.tell(ExecutionStep(ts_event=self.ts, book="fx", step=self.step, cash={}))
 
     def tell(self, message: Message) -> list[Any]:
-        """What the guardian does about it; what it merely reports goes to `noted`."""
+        """What the guardian does about it; what it merely reports goes to `noted`. All of it can travel."""
         said = list(self.core.handle(message))
+        for each in said:
+            assert encode(each)
         self.noted += [each for each in said if isinstance(each, NOTES)]
         return [each for each in said if not isinstance(each, NOTES)]
 

@@ -15,6 +15,7 @@ from common.messages import LadderChanged, OrderApproved, OrderCanceled, OrderDe
 from common.model.enums import DenyCode, Side, TradingState
 from common.model.instrument import Instrument
 from common.model.time import NS_PER_DAY
+from common.runtime import snapshots
 from common.testing.builders import EUR_USD, a
 from risk_guardian import ladder
 from risk_guardian.ladder import Restriction
@@ -258,6 +259,7 @@ def test_a_correlation_spike_moves_everything_to_cash(guard: Any, wide: Any) -> 
     changed, state, cash = said
     assert (changed.ladder, changed.threshold, state.state, cash.order.qty) == ("correlation", 0.9, REDUCING, 10_000)
     assert changed.observed > 0.9
+    assert snapshots.encode(guardian.core, 1, "")  # a number of numpy would stop the guardian here
     guardian.fill(cash.order, 1.1)
     for hour in range(23):  # not before its day is over, though the markets part
         assert guardian.hour(eur=1.1 * (1 + 0.01 * (hour % 2)), yen=110.0, gbp=1.25) == []

@@ -78,6 +78,7 @@ ROUTES: Final[dict[type[Message], Route]] = {
     m.CancelRejected: Route(("execution",), _account_strategy),
     m.ExecutionPlanned: Route(("execution",), _account_strategy),
     m.OrderCosted: Route(("execution",), _account_strategy),
+    m.FinancingCharged: Route(("execution",), _book),
     m.ReconciliationBreak: Route(("execution",), _book),
     m.Reconciled: Route(("execution",), _book),
     m.VenueHealth: Route(("execution",), _book),
@@ -93,6 +94,7 @@ ROUTES: Final[dict[type[Message], Route]] = {
     m.AlertAcknowledged: Route(("risk_guardian",), _book),
     m.FeatureChanged: Route(FEATURED, _by_service),
     m.EnableFeature: Route(OPERATORS, _book),
+    m.ParametersChanged: Route(OPERATORS, _book),
     m.LeaseTaken: Route(LEASED, _by_service),
     m.ServiceStarted: Route(DECIDING, _by_service),
 }
@@ -131,6 +133,7 @@ INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
         m.PortfolioStep,
         m.OrderDenied,
         *_ORDER_EVENTS,
+        m.FinancingCharged,
         m.HaltTrading,
         m.ResumeTrading,
         m.HaltScope,
@@ -187,6 +190,7 @@ FROM_OUTSIDE: Final = (
     m.RunStress,
     m.AcknowledgeAlert,
     m.EnableFeature,
+    m.ParametersChanged,
 )
 
 

@@ -117,3 +117,32 @@ def test_a_point_at_midnight_closes_the_day_before() -> None:
     ts_ns = [0, 12 * NS_PER_HOUR, NS_PER_DAY, NS_PER_DAY + 1, 2 * NS_PER_DAY]
     assert p.daily_returns(ts_ns, [100.0, 50.0, 110.0, 1.0, 121.0]) == pytest.approx([0.1, 0.1])
     assert p.daily_returns([0], [100.0]).size == 0
+
+
+@pytest.mark.req("PFL-11")
+@given(st.lists(st.tuples(*[st.floats(-0.2, 0.2).map(lambda x: round(x, 6))] * 2), min_size=3, max_size=60))
+def test_correlation_is_pearsons(pairs: list[tuple[float, float]]) -> None:
+    returns, benchmark = np.array(pairs).T
+    ours = p.correlation(returns, benchmark)
+    if ours is None:
+        assert min(np.std(returns), np.std(benchmark)) < 1e-7
+    else:
+        assert ours == pytest.approx(np.corrcoef(returns, benchmark)[0, 1], abs=1e-7)
+
+
+@pytest.mark.req("PFL-11")
+def test_diversification_of_one_position_is_one_and_of_independent_equals_its_root() -> None:
+    rng = np.random.default_rng(1)
+    apart = rng.normal(size=(20_000, 4))
+    assert p.diversification_ratio(apart[:, :1]) == pytest.approx(1.0)
+    assert p.diversification_ratio(np.repeat(apart[:, :1], 4, axis=1)) == pytest.approx(1.0)
+    assert p.diversification_ratio(apart) == pytest.approx(2.0, rel=0.02)  # the square root of four
+    assert p.diversification_ratio(np.column_stack((apart[:, 0], -apart[:, 0]))) is None
+    assert p.diversification_ratio(apart[:2]) is None
+
+
+@pytest.mark.req("PFL-11")
+@given(st.lists(st.tuples(*[st.floats(-1, 1).map(lambda x: round(x, 6))] * 3), min_size=3, max_size=40))
+def test_positions_together_never_move_more_than_apart(rows: list[tuple[float, float, float]]) -> None:
+    found = p.diversification_ratio(np.array(rows))
+    assert found is None or found >= 1.0 - 1e-9

@@ -5,7 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from common.messages.market_data import MarketSlice
 from common.messages.orders import (
+    FinancingCharged,
     Order,
     OrderCanceled,
     OrderCosted,
@@ -20,6 +22,7 @@ from common.model.money import ZERO
 from execution import state as bounds
 from execution.context import Context
 from execution.costs import Tally, costed
+from execution.financing import settle
 from execution.state import LiveOrder
 from execution.transitions import FINAL, advance
 
@@ -54,6 +57,29 @@ def book_fill(ctx: Context, live: LiveOrder, trade: Traded) -> bool:
         ctx.note(order, trade.last_qty)
         _advance_by_fill(ctx, order)
     return True
+
+
+def book_financing(ctx: Context, message: MarketSlice) -> None:
+    """Books what has accrued and can be priced now."""
+    state = ctx.state
+    for charge in settle(state.accrual, message, state.instruments):
+        if not charge.amount:
+            continue
+        currency = charge.instrument.quote
+        state.ledger.credit(currency, charge.amount)
+        ctx.out.append(
+            FinancingCharged(
+                ts_event=ctx.ts,
+                book=state.book,
+                account=ctx.account.id,
+                instrument_id=charge.instrument.instrument_id,
+                rolls=charge.due.rolls,
+                rolled_ns=charge.due.rolled_ns,
+                px=charge.px,
+                amount=charge.amount,
+                currency=currency,
+            )
+        )
 
 
 def end(ctx: Context, live: LiveOrder, final: OrderState, reason: str = "") -> None:

@@ -13,6 +13,7 @@ from common.model.account import Account
 from common.model.money import ZERO
 from execution.adapters.paper_venue import PaperVenue
 from execution.costs import Fees, fees_at
+from execution.financing import Financing
 from execution.settings import Settings
 from execution.state import LiveOrder, State
 from execution.venue_settings import PAPER
@@ -35,6 +36,8 @@ class Context:
         self.account = account
         self.state = State()
         self.paper: PaperVenue | None = PaperVenue(settings) if settings.venue == PAPER else None
+        on_paper = settings.venue == PAPER and settings.financing.enabled
+        self.financing: Financing | None = Financing(settings.financing) if on_paper else None
         self.out: list[Message | Effect] = []
         self.reports: deque[Report] = deque()
         self.happened: deque[Happened] = deque()

@@ -28,7 +28,7 @@ from common.model.enums import DenyCode, OrderState, TradingState
 from common.model.parties import GUARDIAN
 from execution import contingency, reconciliation, requests, working
 from execution.admission import gate, is_flattening, refusal
-from execution.booking import deny, end, remember, say_denied, whose
+from execution.booking import book_financing, deny, end, remember, say_denied, whose
 from execution.connection import on_connection, say_health, venue_time
 from execution.context import Context
 from execution.effects import RecordIntent
@@ -264,6 +264,8 @@ class Execution:
         ctx.ts = message.ts_event
         if ctx.settings.algorithms.enabled:
             state.view.observe(message, state.instruments)
+        if ctx.financing is not None:
+            ctx.financing.accrue(state.accrual, message.ts_event, state.ledger, state.instruments)
         if ctx.paper is not None:
             for report in ctx.paper.trade(state.paper, message, state.instruments, ctx.fees()):
                 apply(ctx, report)
@@ -273,6 +275,8 @@ class Execution:
             self._pass_time()
         if ctx.paper is None:
             reconciliation.on_slice(ctx)
+        if state.accrual.due:
+            book_financing(ctx, message)
         ctx.out.append(self._summary(message))
 
     def _pass_time(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from execution.algorithms import AlgorithmSettings
 from execution.costs import Fees, FeeTier
+from execution.financing import FinancingSettings
 from execution.venue_settings import PAPER, VenueSettings
 
 Meta = msgspec.Meta
@@ -50,6 +51,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     fee_tiers: Annotated[
         tuple[FeeTier, ...], Meta(description="commissions by 30-day turnover; below the first: as above")
     ] = ()
+    impact: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="paper venue: factor of the square-root law of market impact, for shares and coins whose volume is"
+            " known; 0: none",
+        ),
+    ] = 1.0
+    slippage_bps: Annotated[
+        float,
+        Meta(ge=0, le=1000, description="paper venue: paid on fills that take liquidity, beyond spread and impact"),
+    ] = 0.0
     latency_ms: Annotated[int, Meta(ge=0, le=60_000, description="order to venue, in data time")] = 50
     participation: Annotated[
         float, Meta(ge=0, le=1, description="largest share of a bar's volume one order may take; 0: no bound")
@@ -72,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retry: RetrySettings = RetrySettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     algorithms: AlgorithmSettings = AlgorithmSettings()
+    financing: FinancingSettings = FinancingSettings()
     connection: VenueSettings = VenueSettings()
 
     @property

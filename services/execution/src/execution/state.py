@@ -17,6 +17,7 @@ from common.model.money import ZERO
 from execution.adapters.paper_venue import PaperBook
 from execution.algorithms import Plan
 from execution.costs import Turnover
+from execution.financing import Accrual
 from execution.market_view import MarketView
 from execution.schedule import Progress
 
@@ -145,6 +146,7 @@ class State(msgspec.Struct, kw_only=True):
     paper: PaperBook = msgspec.field(default_factory=PaperBook)
     view: MarketView = msgspec.field(default_factory=MarketView)
     turnover: Turnover = msgspec.field(default_factory=Turnover)
+    accrual: Accrual = msgspec.field(default_factory=Accrual)
     reconciliation: Reconciliation = msgspec.field(default_factory=Reconciliation)
     connection: Connection = msgspec.field(default_factory=Connection)
     versions: dict[str, Version] = msgspec.field(default_factory=dict)  # of the deciding services, as last announced

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from common.messages.market_data import Bar
+from common.model.sessions import Calendar
 from common.model.time import DayClose, Timeframe, period_close
 from market_data.feed import RawBar
 from market_data.state import NEVER, Partial
@@ -19,7 +20,7 @@ class Plan(msgspec.Struct, frozen=True):
     """How the bars of one instrument are made of one another.
 
     `targets` are built, finest first. Base bars go into the targets `from_base`, those of target i into `feeds[i]`: a
-    chain wherever periods nest, so that a minute costs one addition and not seven.
+    chain wherever periods nest, so that a minute costs one addition and not seven. `calendar` says which bars are missing.
     """
 
     instrument_id: str
@@ -29,9 +30,16 @@ class Plan(msgspec.Struct, frozen=True):
     from_base: tuple[int, ...]
     feeds: tuple[tuple[int, ...], ...]
     day_close: DayClose
+    calendar: Calendar | None = None
 
 
-def plan(instrument_id: str, base: Timeframe, timeframes: Sequence[Timeframe], day_close: DayClose) -> Plan:
+def plan(
+    instrument_id: str,
+    base: Timeframe,
+    timeframes: Sequence[Timeframe],
+    day_close: DayClose,
+    calendar: Calendar | None = None,
+) -> Plan:
     """The targets are those of `timeframes` coarser than `base`. Daily base bars keep their own (UTC) weeks."""
     day_close = DayClose.UTC if base in _DAILY else day_close
     targets = tuple(timeframe for timeframe in Timeframe if timeframe in timeframes and timeframe.ns > base.ns)
@@ -40,7 +48,7 @@ def plan(instrument_id: str, base: Timeframe, timeframes: Sequence[Timeframe], d
         for i, target in enumerate(targets)
     ]
     fed = [tuple(i for i, source in enumerate(sources) if source == j) for j in range(-1, len(targets))]
-    return Plan(instrument_id, base, base.ns, targets, fed[0], tuple(fed[1:]), day_close)
+    return Plan(instrument_id, base, base.ns, targets, fed[0], tuple(fed[1:]), day_close, calendar)
 
 
 def absorb(into: Plan, partials: list[Partial], indexes: tuple[int, ...], bar: Prices, ts: int) -> int:

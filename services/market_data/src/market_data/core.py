@@ -11,8 +11,9 @@ from common.messages.base import Message
 from common.messages.control import InstrumentsDefined
 from common.messages.market_data import Bar, MarketDataEnded, MarketSlice, QuarantinedRow, Quote, RowsQuarantined
 from common.model.instrument import Instrument
-from common.model.time import NS_PER_DAY, Timeframe
+from common.model.time import Timeframe
 from market_data.bars import Plan, absorb, begin, close_due, closed, extend, plan
+from market_data.calendars import calendar_of, missing
 from market_data.feed import Feed, RawBar, RawStep, RawTick
 from market_data.settings import Settings
 from market_data.state import NEVER, Partial, Seen, State
@@ -36,7 +37,7 @@ class MarketData:
     ) -> None:
         self._book: Final = settings.book
         self._plans: Final[list[Plan]] = [
-            plan(instrument.instrument_id, base, settings.timeframes, settings.day_close)
+            plan(instrument.instrument_id, base, settings.timeframes, settings.day_close, calendar_of(instrument, base))
             for instrument, base in zip(instruments, base_timeframes, strict=True)
         ]
         self._index: Final = {of.instrument_id: index for index, of in enumerate(self._plans)}
@@ -102,15 +103,14 @@ class MarketData:
     def _base_bar(self, index: int, prices: RawBar | Partial, ts: int) -> Bar:
         """Books a base bar that closes at `ts`: in the bars it is a part of, and in the counts.
 
-        Missing before it count the bars between it and the last one of the same UTC day: longer holes are nights and
-        weekends.
+        Missing before it count those that the calendar of the market would have had since the last one.
         """
         state, of = self.state, self._plans[index]
         seen = state.seen[index]
         earliest = absorb(of, seen.partials, of.from_base, prices, ts)
         state.next_close_ns = min(state.next_close_ns, earliest)
-        if ts - seen.bar_ts > of.base_ns and seen.bar_ts // NS_PER_DAY == (ts - 1) // NS_PER_DAY:
-            state.gaps += (ts - seen.bar_ts) // of.base_ns - 1
+        if ts - seen.bar_ts > of.base_ns and seen.bar_ts:
+            state.gaps += missing(of.calendar, seen.bar_ts, ts, of.base_ns)
         seen.bar_ts = ts
         state.bars += 1
         return closed(prices, of.instrument_id, of.base, base=True)

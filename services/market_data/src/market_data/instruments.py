@@ -66,9 +66,13 @@ def define(
     first_px: float,
     close_only: bool = False,
     half_spreads: Mapping[str, Decimal] | None = None,
+    finest: float = 1.0,
 ) -> Instrument:
-    """Master data by the rule of the asset class. `first_px` is the first price known, which sets what is relative."""
+    """Master data by the rule of the asset class. `first_px` is the first price known, which sets what is relative. Prices that were
+    multiplied by something as small as `finest` (> 0) come in as many more digits.
+    """
     price_increment, qty_increment, half_spread = _RULES[symbol.asset_class](symbol, first_px)
+    price_increment = price_increment.scaleb(min(0, floor(log10(finest))))
     return Instrument(
         instrument_id=f"{symbol.name}.{venue}",
         asset_class=symbol.asset_class,

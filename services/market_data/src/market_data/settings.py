@@ -39,4 +39,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         dict[str, Decimal],
         Meta(description="Half spread in price units by symbol, where data has no quotes; overrides the rule."),
     ] = msgspec.field(default_factory=dict)
+    corporate_actions: Annotated[
+        str,
+        Meta(
+            description="Table of price and split factors by which raw prices of shares are adjusted; empty takes the one beside"
+            " the data, if there is one."
+        ),
+    ] = ""
     seed: Annotated[int, Meta(ge=0, description="Seed of synthetic markets.")] = 1

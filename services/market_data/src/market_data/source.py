@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -26,8 +26,8 @@ class FeedSource:
     def __init__(
         self, settings: Settings, feed: Feed, run: Run | None = None, account: Account | None = None, config: str = ""
     ) -> None:
-        self._settings = settings
-        self._feed = feed
+        self.settings: Final = settings
+        self.feed: Final = feed
         self._run = run or Run()
         self._account = account or Account()
         self._config = config
@@ -44,13 +44,13 @@ class FeedSource:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the feed chose, merged or left out."""
-        return self._feed.notes
+        return self.feed.notes
 
     def opening(self) -> Sequence[Message]:
         """The run and its instruments."""
         started = RunStarted(
             ts_event=self._run.start_ns or 0,
-            book=self._settings.book,
+            book=self.settings.book,
             profile=self._run.profile,
             data=self._run.data,
             start_ns=self._run.start_ns,
@@ -60,12 +60,12 @@ class FeedSource:
         )
         return [
             started,
-            instruments_defined(self._settings, self._feed, self._run.start_ns or 0, self._account.currency),
+            instruments_defined(self.settings, self.feed, self._run.start_ns or 0, self._account.currency),
         ]
 
     def steps(self, skip: int) -> Iterator[Sequence[Message]]:
         """What each step of the feed makes us say; the last item is the end of the data."""
-        for raw in islice(self._feed.steps(), skip, None):
+        for raw in islice(self.feed.steps(), skip, None):
             yield self._core.handle_step(raw)
         yield self._core.finish()
 

@@ -43,7 +43,7 @@ class State(msgspec.Struct):
     """`ts_event` is the last feed step handled: a restarted process goes on behind it. `seen` is in instrument order.
 
     `next_close_ns` is the earliest end of a bar under construction. `bars` counts accepted base bars, `gaps` the base
-    bars missing inside a day.
+    bars missing while their market was open.
     """
 
     seen: list[Seen]

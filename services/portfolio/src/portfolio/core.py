@@ -14,7 +14,7 @@ from common.messages.orders import ExecutionStep, OrderDenied, OrderFilled
 from common.messages.portfolio import PortfolioStep
 from common.messages.regime import RegimeStep
 from common.messages.risk import RiskStep, ScopeHalted
-from common.messages.signals import SignalsStep
+from common.messages.signals import Signal, SignalsStep
 from common.model.account import Account
 from common.model.enums import DenyCode, Direction
 from common.model.ledger import Ledger
@@ -137,11 +137,18 @@ class Portfolio:
 
     def quiet(self, ledger: Ledger) -> Quiet | None:
         """As `quiet.quiet`: what must not happen for the next slices to change nothing."""
-        return sleep.quiet(Desk(self.state, self._settings, self._conversions(), self._account.id), ledger)
+        return sleep.quiet(self._desk(), ledger)
+
+    def only_hears(self, signal: Signal) -> bool:
+        """As `quiet.only_hears`: whether a signal is nothing but something to remember."""
+        return sleep.only_hears(self.state, signal)
 
     def catch_up(self, passed: Passed) -> None:
         """As `quiet.catch_up`: with slices in which none of that happened."""
-        sleep.catch_up(self.state, self._settings, passed)
+        sleep.catch_up(self._desk(), passed)
+
+    def _desk(self) -> Desk:
+        return Desk(self.state, self._settings, self._conversions(), self._account.id)
 
     # --- the step ------------------------------------------------------------------------------------
 
@@ -165,8 +172,7 @@ class Portfolio:
             shares.listen(signal)
         shares.rebalance()
         shares.respect_total_risk()
-        desk = Desk(state, self._settings, conversion, self._account.id)
-        targets, proposed = move(desk, seen, shares.events, ts)
+        targets, proposed = move(self._desk(), seen, shares.events, ts)
         exposures = ledger.exposures(state.instruments, state.last_px, conversion)
         step = PortfolioStep(
             ts_event=ts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from common.messages.orders import ExecutionStep, Order
@@ -78,6 +79,7 @@ def orders(
         )
 
 
+@lru_cache(maxsize=64)  # the orders of a step share it
 def _stamp(ts: int) -> str:
     """`20170103T141500`, with nanoseconds where a second holds several steps."""
     fraction = ts % NS_PER_SECOND

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 from common.messages.orders import ExecutionStep
 from common.messages.regime import RegimeReading
+from common.messages.signals import Signal
 from common.model.ledger import Ledger
 from common.model.money import ZERO
 from common.model.time import NS_PER_HOUR, Timeframe
-from portfolio import moves, sizing
+from portfolio import halts, moves, sizing
 from portfolio.moves import Desk
 from portfolio.settings import Settings
+from portfolio.shares import Shares, key_of
 from portfolio.state import Seen, State
 
 
@@ -49,8 +51,8 @@ class Quiet(NamedTuple):
 
 class Passed(NamedTuple):
     """What the skipped slices brought, up to the last one at `ts`: last closes of base bars by instrument; closes (time, price) of
-    the correlation timeframe; and where exits are watched, of each series the closes of its last bars and the last reading.
-    Oldest first, and at least as many as are kept.
+    the correlation timeframe; where exits are watched, of each series the closes of its last bars and the last reading; and the
+    signals that were only to be heard. Oldest first, and at least as many as are kept.
     """
 
     ts: int
@@ -59,6 +61,7 @@ class Passed(NamedTuple):
     correlated: Mapping[str, Sequence[tuple[int, float]]] = {}
     series: Mapping[tuple[str, Timeframe], Sequence[float]] = {}
     readings: Sequence[RegimeReading] = ()
+    signals: Sequence[Signal] = ()
 
 
 def quiet(desk: Desk, ledger: Ledger) -> Quiet | None:
@@ -85,8 +88,20 @@ def quiet(desk: Desk, ledger: Ledger) -> Quiet | None:
     )
 
 
-def catch_up(state: State, settings: Settings, passed: Passed) -> None:
+def only_hears(state: State, signal: Signal) -> bool:
+    """Whether the signal is remembered and nothing else: its strategy is halted and owns nothing by the opinion before."""
+    holding = state.holdings.get(key_of(signal))
+    owns = holding is not None and holding.contribution is not None
+    return not owns and halts.of_strategy(state, signal) is not None
+
+
+def catch_up(desk: Desk, passed: Passed) -> None:
     """The state as if all of the slices had come one by one."""
+    state, settings = desk.state, desk.settings
+    if passed.signals:
+        shares = Shares(state, settings, desk.conversion, passed.ts)
+        for signal in passed.signals:
+            shares.listen(signal)
     for instrument_id, close in passed.closes.items():
         state.last_px[instrument_id] = state.instruments[instrument_id].round_price(close)
     for instrument_id, bars in passed.correlated.items():

@@ -63,7 +63,7 @@ class Shares:
         has while its opinion stands and opens nothing; its latest opinion is sized at a rebalance after that.
         """
         holdings = self._state.holdings
-        key = f"{signal.strategy_id}|{signal.instrument_id}|{signal.timeframe}"
+        key = key_of(signal)
         before = holdings.pop(key, None)
         if signal.direction is Direction.FLAT:
             return
@@ -213,3 +213,8 @@ class Shares:
 
     def _note(self, signal: Signal, why: str) -> None:
         self.events.setdefault(signal.instrument_id, []).append(f"{signal.strategy_id} {signal.timeframe}: {why}")
+
+
+def key_of(signal: Signal) -> str:
+    """Of the holding that the signal is about."""
+    return f"{signal.strategy_id}|{signal.instrument_id}|{signal.timeframe}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from math import isfinite, log, sqrt
 from operator import mul
@@ -136,6 +137,7 @@ def pearson(a: Moves, b: Moves) -> float | None:
     return max(-1.0, min(1.0, result)) if isfinite(result) else None
 
 
+@lru_cache(maxsize=4096, typed=True)  # mostly of settings
 def exact(value: float) -> Decimal:
     """The decimal that the float is written as."""
     return Decimal(repr(value))

@@ -42,6 +42,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "reconciliation_breaks": (*_SEQ, *risk_rows.BREAK),
     "risk_measures": (*_SEQ, *risk_rows.MEASURED, *risk_rows.TABLES_OF_NUMBERS),
     "stress_results": (*_ITEM, "step", "asked_by", *risk_rows.SCENARIO, "by_instrument"),
+    "parameter_history": (*_ITEM, "ts_init", *risk_rows.PARAMETERS, "key", "before", "after"),
     "alerts": (*_SEQ, "type", "severity", "title", "detail"),
     "audit_log": (*_SEQ, "ts_init", "source", "author", "action", "reason", "flatten"),
     "quarantined_rows": (*_ITEM, "instrument_id", "ts_row", "reason", "detail"),

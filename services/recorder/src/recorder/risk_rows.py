@@ -8,7 +8,7 @@ import msgspec
 
 from common import messages as m
 from common.messages.base import Envelope, Message
-from recorder.rows import Rule, Write, values, whole
+from recorder.rows import Row, Rule, Write, values, whole
 
 RISK: Final = (
     *("book", "step", "trading_state", "equity", "peak_equity", "drawdown", "gross_exposure", "exposure_factor"),
@@ -21,6 +21,10 @@ MEASURED: Final = (
 TABLES_OF_NUMBERS: Final = ("var", "es", "component_var", "marginal_var", "by_currency", "by_sector", "by_strategy")
 SCENARIO: Final = ("scenario", "loss", "limit", "breached")
 BREAK: Final = ("book", "break_id", "kind", "instrument_id", "ours", "venue", "open", "action")
+
+PARAMETERS: Final = (
+    *("book", "profile", "change_id", "plan", "action", "step", "steps", "author", "reason", "evidence"),
+)
 
 
 def _measured(seq: int, envelope: Envelope, message: m.RiskMeasured) -> list[Write]:
@@ -100,6 +104,23 @@ def _lease_alert(seq: int, envelope: Envelope, message: m.LeaseTaken) -> list[Wr
     return [_alert(seq, message, "info", title, f"token {message.token}")]
 
 
+def _parameters_alert(seq: int, envelope: Envelope, message: m.ParametersChanged) -> list[Write]:
+    """Only what nobody may have planned; steps are in the history."""
+    if message.action not in ("rollback", "reset"):
+        return []
+    title = f"Parameters: {message.action} {message.plan}".rstrip()
+    keys = ", ".join(moved.key for moved in message.moved) or "nothing was in force"
+    return [_alert(seq, message, "warning", title, f"{message.reason} (by {message.author}): {keys}")]
+
+
+def _parameters(seq: int, envelope: Envelope, message: m.ParametersChanged) -> list[Write]:
+    """A row for each key; one without a key where nothing in force has changed."""
+    said = (message.ts_event, envelope.ts_init, *values(message, PARAMETERS))
+    moved: list[Row] = [(each.key, each.before, each.after) for each in message.moved]
+    rows = moved or [(None, None, None)]
+    return [Write("parameter_history", (seq, item, *said, *keys)) for item, keys in enumerate(rows)]
+
+
 def _alert(seq: int, message: Message, severity: str, title: str, detail: str) -> Write:
     return Write("alerts", (seq, message.ts_event, message.TYPE, severity, title, detail))
 
@@ -119,4 +140,5 @@ RULES: Final[dict[type[Message], tuple[Rule, ...]]] = {
     m.FeatureChanged: (_feature_alert,),
     m.VenueHealth: (_venue_alert,),
     m.LeaseTaken: (_lease_alert,),
+    m.ParametersChanged: (_parameters, _parameters_alert),
 }

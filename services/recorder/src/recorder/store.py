@@ -20,7 +20,7 @@ _TAPE: Final = (
     *("cause_index", "data"),
 )
 PING_TIMEOUT_S: Final = 5.0
-_KEPT: Final = {"audit_log", "runs"}
+_KEPT: Final = {"audit_log", "runs", "parameter_history"}
 _FIRST_WINS: Final = ("first_seq", "ts_first")
 
 
@@ -128,7 +128,7 @@ class Store:
 
 
 async def begin_anew(connection: asyncpg.Connection, after: int) -> None:
-    """Forgets the former run: a tape emptied at sequence `after` takes its place. Runs and the audit log stay."""
+    """Forgets the former run: a tape emptied at sequence `after` takes its place. Runs, the audit log and the history of parameters stay."""
     former = ", ".join(sorted({"tape", "hot_state", "dead_letters", "order_intents", *COLUMNS} - _KEPT))
     async with connection.transaction():
         await connection.execute(f"TRUNCATE {former}")

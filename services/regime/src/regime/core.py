@@ -14,7 +14,8 @@ from common.model.time import NS_PER_MINUTE
 from common.quant.rows import high_low_close, row_numbers, with_rows
 from regime.holding import Holding, observe
 from regime.kernel import COLUMNS, advance, periods, width
-from regime.rules import Values, judge, vol_state
+from regime.reading import make_reading
+from regime.rules import REGIMES, VOL_STATES, thresholds, verdicts
 from regime.settings import Settings
 from regime.state import State
 
@@ -26,6 +27,7 @@ class RegimeDetector:
         self._settings = settings
         self._timeframes = frozenset(settings.timeframes)
         self._periods = periods(settings)
+        self._thresholds = thresholds(settings)
         self._hold_ns = settings.hold_minutes * NS_PER_MINUTE
         self.state = State(indicators=np.zeros((0, width(settings))))
 
@@ -48,30 +50,24 @@ class RegimeDetector:
             state.holdings.append(Holding(since_ns=ts_event, pending_ns=ts_event))
         prices = high_low_close(bars)
         advance(state.indicators, rows, prices, self._periods, self._settings.bb_deviations, out)
+        judged = verdicts(out, prices, self._thresholds)
         return tuple(
-            self._reading(bar, state.holdings[row], Values._make((*values, bar.close)), ts_event)
-            for bar, row, values in zip(bars, rows.tolist(), out.tolist(), strict=True)
+            self._reading(bar, state.holdings[row], values, verdict, ts_event)
+            for bar, row, values, verdict in zip(bars, rows.tolist(), out.tolist(), judged.tolist(), strict=True)
         )
 
-    def _reading(self, bar: Bar, holding: Holding, values: Values, ts_event: int) -> RegimeReading:
-        candidate, confidence = judge(values, self._settings)
+    def _reading(
+        self, bar: Bar, holding: Holding, values: list[float], verdict: list[float], ts_event: int
+    ) -> RegimeReading:
+        candidate = REGIMES[int(verdict[0])]
         observe(holding, candidate, ts_event, self._hold_ns)
-        shown = [value if value == value else None for value in values]
-        return RegimeReading(
-            instrument_id=bar.instrument_id,
-            timeframe=bar.timeframe,
+        return make_reading(
+            bar.instrument_id,
+            bar.timeframe,
+            values,
             regime=holding.stable,
             candidate=candidate,
             since_ns=holding.since_ns,
-            confidence=confidence,
-            vol_state=vol_state(values.vol_ratio, self._settings),
-            adx=shown[0],
-            plus_di=shown[1],
-            minus_di=shown[2],
-            chop=shown[3],
-            atr=shown[4],
-            atr_percentile=shown[5],
-            atr_ratio=shown[6],
-            bb_width=shown[7],
-            vol_ratio=shown[8],
+            confidence=verdict[1],
+            vol_state=VOL_STATES[int(verdict[2])],
         )

@@ -94,8 +94,12 @@ def readings(prices: Floats, periods: Ints, deviations: float, words: int) -> Fl
 
 
 def warm() -> None:
-    """Compiles both drivers."""
+    """Compiles both drivers, and what comes after them."""
+    from regime import history, rules  # history drives this module
+
     settings = Settings()
     prices, out = np.ones((1, 3)), np.empty((1, COLUMNS))
     advance(np.zeros((1, width(settings))), np.zeros(1, np.int64), prices, periods(settings), 2.0, out)
     readings(prices, periods(settings), 2.0, width(settings))
+    rules.warm()
+    history.warm()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from common.core import Core, Effect
 from common.lockstep import Lockstep
@@ -30,6 +30,8 @@ from signals.core import Signals
 from signals.loader import load_strategies
 from signals.settings import Settings as SignalsSettings
 
+_NEVER_NS: Final = 2**62
+
 
 def cores(config: Mapping[str, Any]) -> dict[str, Core]:
     """Every core that reads the tape, from the effective configuration, in the order of a step."""
@@ -45,13 +47,15 @@ def cores(config: Mapping[str, Any]) -> dict[str, Core]:
     }
 
 
-def backtest(config: Mapping[str, Any], *, resume_after_days: int | None = None) -> Iterator[Message]:
+def backtest(
+    config: Mapping[str, Any], *, resume_after_days: int | None = None, of: Mapping[str, Core] | None = None
+) -> Iterator[Message]:
     """Every message of the run, in tape order. With `resume_after_days` an operator is simulated who resumes trading when
-    it has been halted for so long; without, a halt lasts to the end of the data.
+    it has been halted for so long; without, a halt lasts to the end of the data. `of` are the cores, if not `cores(config)`.
     """
     feed = source(config)
     operator = Operator(resume_after_days)
-    system = Lockstep(cores(config), answer)
+    system = Lockstep(cores(config) if of is None else of, answer)
     for message in system.run(operator.beside(feed.messages())):
         operator.see(message)
         yield message
@@ -64,6 +68,13 @@ class Operator:
         self._after_ns = None if after_days is None else after_days * NS_PER_DAY
         self._halted_ns: int | None = None
 
+    @property
+    def due_ns(self) -> int:
+        """When trading will be resumed; far in the future while nothing is halted."""
+        if self._halted_ns is None or self._after_ns is None:
+            return _NEVER_NS
+        return self._halted_ns + self._after_ns
+
     def see(self, message: Message) -> None:
         if isinstance(message, TradingStateChanged):
             self._halted_ns = message.ts_event if message.state is TradingState.HALTED else None
@@ -71,8 +82,7 @@ class Operator:
     def beside(self, messages: Iterable[Message]) -> Iterator[Message]:
         """The messages, with a command to resume before the first slice at which it is due."""
         for message in messages:
-            due = None if self._halted_ns is None or self._after_ns is None else self._halted_ns + self._after_ns
-            if isinstance(message, MarketSlice) and due is not None and message.ts_event >= due:
+            if isinstance(message, MarketSlice) and message.ts_event >= self.due_ns:
                 yield ResumeTrading(
                     ts_event=message.ts_event,
                     book=message.book,

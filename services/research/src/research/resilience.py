@@ -173,15 +173,17 @@ class Course:
         return None
 
 
-def evaluate(episode: Episode, config: Mapping[str, Any], *, guarded: bool, resume_after_days: int) -> dict[str, Any]:
-    """One run over one episode. An operator who resumes after `resume_after_days` days of a halt is simulated."""
+def evaluate(
+    episode: Episode, config: Mapping[str, Any], *, guarded: bool, resume_after_days: int | None
+) -> dict[str, Any]:
+    """One run over one episode. An operator who resumes after `resume_after_days` days of a halt is simulated; None: nobody."""
     course = Course(episode)
     for message in _run(config, guarded=guarded, resume_after_days=resume_after_days):
         course.see(message)
     return course.result()
 
 
-def _run(config: Mapping[str, Any], *, guarded: bool, resume_after_days: int) -> Iterator[Message]:
+def _run(config: Mapping[str, Any], *, guarded: bool, resume_after_days: int | None) -> Iterator[Message]:
     made = cores(config)
     if not guarded:
         made[NAME] = Unguarded(made[NAME])

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from common.messages.base import Message
 from common.messages.control import FeatureChanged, InstrumentsDefined
 from common.messages.market_data import MarketDataEnded, MarketSlice, RowsQuarantined
 from common.messages.orders import (
+    FinancingCharged,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
@@ -29,14 +31,20 @@ from common.model.enums import AssetClass, OrderState, TradingState
 from common.model.money import ZERO, Conversion
 from common.model.time import NS_PER_DAY
 from common.quant import performance
+from research.passed import Passed
+from risk_guardian.history import trading_day
 
 _NS_PER_YEAR: Final = 365.25 * NS_PER_DAY
 
 
 class Summary:
-    """Feed it every message of one run in tape order."""
+    """Feed it every message of one run in tape order. `engine` names what runs: "plain", or "fast" where steps are passed over;
+    `handled` counts those that were not.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: str = "plain") -> None:
+        self.engine = engine
+        self.handled = 0
         self.bars = self.steps = self.signals = self.quarantined = self.halts = 0
         self.proposed = self.approved = self.denied = self.filled = 0
         self.closed_step = 0
@@ -47,14 +55,16 @@ class Summary:
         self._unanswered: set[str] = set()
         self._orders: dict[str, list[str]] = {}
         self._fills: dict[str, str] = {}
-        self._curve_ts: list[int] = []
+        self._curve_ts: list[int] = []  # the first step, then the last one of every UTC day
         self._curve: list[float] = []
         self._gross: list[float] = []
-        self._costs = ZERO
+        self._peak, self._drawdown = 0.0, 0.0
+        self._commission = ZERO
+        self._financing = ZERO  # above 0 was paid
         self._turnover = ZERO
-        self._instruments: InstrumentsDefined | None = None
+        self._is_crypto = False
         self._conversion = Conversion("USD", ())
-        self._last_px: dict[str, Decimal] = {}
+        self._last_px: dict[str, float | Decimal] = {}
         self._trades: dict[str, _Trade] = {}
         self._profits: list[float] = []
         self._handlers: dict[type[Message], Callable[[Any], None]] = {
@@ -68,6 +78,7 @@ class Summary:
             OrderDenied: self._on_denied,
             OrderAccepted: self._on_accepted,
             OrderFilled: self._on_fill,
+            FinancingCharged: self._on_financing,
             OrderRejected: lambda said: self._end(said.client_order_id, OrderState.REJECTED, said.reason),
             OrderCanceled: lambda said: self._end(said.client_order_id, OrderState.CANCELED, f"{said.leaves_qty:f}"),
             OrderExpired: lambda said: self._end(said.client_order_id, OrderState.EXPIRED, f"{said.leaves_qty:f}"),
@@ -86,6 +97,15 @@ class Summary:
         if handler is not None:
             handler(message)
 
+    def pass_over(self, stretch: Passed) -> None:
+        """Steps without a message: nothing has happened but prices."""
+        self.steps += stretch.slices
+        self.bars += stretch.bars
+        self.signals += stretch.signals
+        self._last_px.update(stretch.closes)
+        for equity in stretch.equity:
+            self._measure(float(equity))
+
     def digest(self) -> str:
         """SHA-256 over all orders and fills in order of business id: equal digests are equal trading."""
         lines = [f"order|{name}|{'|'.join(parts)}" for name, parts in self._orders.items()]
@@ -93,7 +113,9 @@ class Summary:
         return sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     def result(self) -> dict[str, Any]:
-        """The keys every run prints. `max_drawdown` is a positive fraction."""
+        """The keys every run prints. `max_drawdown` is a positive fraction. Costs are in the account currency at the rates of when
+        they were booked; `financing` below 0 was received.
+        """
         return {
             "bars": self.bars,
             "steps": self.steps,
@@ -107,23 +129,39 @@ class Summary:
             "fills": len(self._fills),
             "quarantined": self.quarantined,
             "equity": None if self.equity is None else round(float(self.equity), 2),
-            "max_drawdown": _max_drawdown(self._curve),
-            "costs": {"commission": round(float(self._costs), 2), "turnover": round(float(self._turnover), 2)},
+            "max_drawdown": self._drawdown if self._curve else None,
+            "costs": {
+                "commission": round(float(self._commission), 2),
+                "financing": round(float(self._financing), 2),
+                "turnover": round(float(self._turnover), 2),
+            },
             "halts": self.halts,
             "features_off": self.features_off,
             "digest": self.digest(),
         }
 
+    def daily(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Time (ns) and equity at the last step of every trading day; a midnight closes the day before it, and a weekend
+        belongs to Monday, but for crypto.
+        """
+        ts, equity = np.array(self._curve_ts, dtype=np.int64), np.array(self._curve)
+        first = 1 if ts.size > 1 and self._day(self._curve_ts[0]) == self._day(self._curve_ts[1]) else 0
+        return ts[first:], equity[first:]
+
+    @property
+    def annualization(self) -> int:
+        """Days of a year in which this market trades."""
+        return 365 if self._is_crypto else 252
+
     def metrics(self) -> dict[str, float | None]:
         """PFL-11 with the names and signs of empyrical (so `max_drawdown` is negative here), on daily returns; a year has 365
-        of them for crypto, else 252. None where undefined.
+        of them for crypto, else 252. Exposure and turnover refer to the equity at the end of days. None where undefined.
         """
         returns = performance.daily_returns(self._curve_ts, self._curve)
-        annualization = 365 if self._is_crypto() else 252
         years = (self._curve_ts[-1] - self._curve_ts[0]) / _NS_PER_YEAR if self._curve_ts else 0.0
         measured = performance.performance(
             returns,
-            annualization,
+            self.annualization,
             trade_profits=self._profits,
             equity=np.array(self._curve),
             gross_exposure=np.array(self._gross),
@@ -132,7 +170,7 @@ class Summary:
         return {**msgspec.structs.asdict(measured), "turnover": per_year, "trades": float(len(self._profits))}
 
     def _on_instruments(self, message: InstrumentsDefined) -> None:
-        self._instruments = message
+        self._is_crypto = any(one.asset_class is AssetClass.CRYPTO for one in message.instruments)
         self._conversion = Conversion(message.account_currency, message.instruments)
 
     def _on_quarantined(self, message: RowsQuarantined) -> None:
@@ -180,19 +218,32 @@ class Summary:
 
     def _on_slice(self, message: MarketSlice) -> None:
         self.steps += 1
+        self.handled += 1
         self.ts = message.ts_event
         for bar in message.bars:
             if bar.base:
                 self.bars += 1
-                self._last_px[bar.instrument_id] = Decimal(repr(bar.close))
+                self._last_px[bar.instrument_id] = bar.close
 
     def _on_portfolio(self, message: PortfolioStep) -> None:
         self.proposed += len(message.orders)
         if message.equity is not None:
             self.equity = message.equity
-            self._curve_ts.append(message.ts_event)
-            self._curve.append(float(message.equity))
-            self._gross.append(float(message.gross_exposure))
+            self._note(message.ts_event, float(message.equity), float(message.gross_exposure))
+
+    def _note(self, ts: int, equity: float, gross: float) -> None:
+        self._measure(equity)
+        if len(self._curve_ts) > 1 and self._day(self._curve_ts[-1]) == self._day(ts):
+            self._curve_ts[-1], self._curve[-1], self._gross[-1] = ts, equity, gross
+            return
+        self._curve_ts.append(ts)
+        self._curve.append(equity)
+        self._gross.append(gross)
+
+    def _measure(self, equity: float) -> None:
+        self._peak = max(self._peak, equity)
+        if self._peak > 0:
+            self._drawdown = max(self._drawdown, (self._peak - equity) / self._peak)
 
     def _on_fill(self, message: OrderFilled) -> None:
         self._fills[message.fill_id] = "|".join(
@@ -205,8 +256,8 @@ class Summary:
             )
         )
         self._last_px[message.instrument_id] = message.last_px
-        rate = self._conversion.rate(message.commission_currency, self._last_px) or ZERO
-        self._costs += message.commission * rate
+        rate = self._rate(message.commission_currency)
+        self._commission += message.commission * rate
         self._turnover += message.last_qty * message.last_px * rate
         trade = self._trades.setdefault(message.instrument_id, _Trade())
         trade.fill(message.signed_qty, message.last_px, message.commission)
@@ -217,13 +268,23 @@ class Summary:
             self.filled += 1
             self._end(message.client_order_id, OrderState.FILLED, f"{message.avg_px:f}")
 
+    def _on_financing(self, message: FinancingCharged) -> None:
+        self._financing -= message.amount * self._rate(message.currency)
+
+    def _rate(self, currency: str) -> Decimal:
+        """Account currency for one unit; 0 where no price gives it."""
+        return self._conversion.rate(currency, {}) or self._conversion.rate(currency, self._prices()) or ZERO
+
+    def _prices(self) -> dict[str, Decimal]:
+        return {name: px if isinstance(px, Decimal) else Decimal(repr(px)) for name, px in self._last_px.items()}
+
     def _end(self, client_order_id: str, state: OrderState, detail: str) -> None:
         self._unanswered.discard(client_order_id)
         self._orders[client_order_id] += [state, detail]
 
-    def _is_crypto(self) -> bool:
-        instruments = self._instruments.instruments if self._instruments else ()
-        return any(instrument.asset_class is AssetClass.CRYPTO for instrument in instruments)
+    def _day(self, ts: int) -> int:
+        """A weekend belongs to Monday: its few hours, and weekly bars that close in it, are no trading day of their own."""
+        return trading_day(ts, weekends=self._is_crypto)
 
 
 class _Trade:
@@ -237,11 +298,3 @@ class _Trade:
     def fill(self, signed_qty: Decimal, px: Decimal, commission: Decimal) -> None:
         self.qty += signed_qty
         self.cash -= signed_qty * px + commission
-
-
-def _max_drawdown(curve: list[float]) -> float | None:
-    if not curve:
-        return None
-    values = np.array(curve)
-    peaks = np.maximum.accumulate(values)
-    return float(np.max((peaks - values) / peaks))

@@ -192,12 +192,16 @@ def stand(history: History, qty: Floats, fraction: Floats) -> Standing:
     """The book of `qty` units, each worth `fraction` of the equity."""
     rows = np.flatnonzero(qty)
     weights = _weigh(qty, fraction, rows)
-    returns = np.add.reduce(history.returns[rows] * weights[rows, None], axis=0)
+    if rows.size == 1:
+        row = int(rows[0])
+        returns = history.returns[row] * weights[row] + 0.0  # the sum of one, to the bit
+    else:
+        returns = np.add.reduce(history.returns[rows] * weights[rows, None], axis=0)
     return Standing(qty, fraction, Book(weights, returns, _days_of(history, rows)))
 
 
 def _weigh(qty: Floats, fraction: Floats, rows: NDArray[np.intp]) -> Floats:
-    weights = np.zeros_like(qty)
+    weights = np.zeros(qty.size)
     weights[rows] = qty[rows] * fraction[rows]
     return weights
 

@@ -7,6 +7,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from common.core import Effect
 from common.messages.base import Message
 from common.messages.control import InstrumentsDefined
@@ -15,6 +18,7 @@ from common.messages.orders import (
     AmendOrder,
     AmendRejected,
     ExecutionStep,
+    FinancingCharged,
     OrderAmended,
     OrderApproved,
     OrderCanceled,
@@ -31,13 +35,16 @@ from common.messages.risk import (
     HaltScope,
     HaltTrading,
     ResumeTrading,
+    RiskMeasured,
     RiskStep,
     RunStress,
     ScopeHalted,
 )
 from common.model.account import Account
 from common.model.money import ZERO, Conversion
-from risk_guardian import halts, ladder, streaks, watch
+from risk_guardian import halts, intake, ladder, streaks, watch
+from risk_guardian import quiet as sleep
+from risk_guardian.alerts import RULES as ALARMING
 from risk_guardian.alerts import Alarms
 from risk_guardian.checks import gross_exposure
 from risk_guardian.ladder import Restriction
@@ -70,7 +77,12 @@ class RiskGuardian:
     def handle(self, message: Message) -> Sequence[Message | Effect]:
         """Alerts come behind what they are about, but never behind the message that closes the step."""
         said = self._answer(message)
-        alerts = [alert for about in (message, *said) for alert in self._alarms.about(about, self.state)]
+        alerts = [
+            alert
+            for about in (message, *said)
+            if type(about) in ALARMING
+            for alert in self._alarms.about(about, self.state)
+        ]
         if not alerts:
             return said
         end = len(said) - bool(said and isinstance(said[-1], RiskStep))
@@ -78,6 +90,26 @@ class RiskGuardian:
 
     def pending(self) -> Sequence[Effect]:
         return ()
+
+    def leave_out_reports(self) -> None:
+        """From here on RiskMeasured and StressTested are said only when asked for: a backtest pays for what trades."""
+        self._reporter.on = False
+
+    def measured(self) -> RiskMeasured:
+        """Every measure of the book as of the last slice."""
+        return self._measures.measured(self.state)
+
+    def quiet(self) -> sleep.Quiet | None:
+        """As `quiet.quiet`: what must not happen for the next slices to change nothing."""
+        return sleep.quiet(self.state, self._settings, self._measures)
+
+    def catch_up(self, passed: sleep.Passed) -> None:
+        """As `quiet.catch_up`: with slices in which none of that happened."""
+        sleep.catch_up(self.state, self._settings.limits, passed)
+
+    def var_at(self, weights: NDArray[np.float64]) -> float | None:
+        """As `Measures.var_at`."""
+        return self._measures.var_at(self.state, weights)
 
     def _answer(self, message: Message) -> Sequence[Message]:
         state = self.state
@@ -88,8 +120,8 @@ class RiskGuardian:
                 return list(self._evaluate())
             case PortfolioStep():
                 return self._judge_all(message)
-            case OrderFilled():
-                self._on_fill(message)
+            case OrderFilled() | FinancingCharged():
+                self._book(message)
             case OrderCanceled():
                 state.working.pop(message.client_order_id, None)
                 self._judge.on_cancel(message, state)
@@ -101,7 +133,7 @@ class RiskGuardian:
             case OrderAmended() | AmendRejected():
                 self._judge.on_amended(message.order, state)
             case VenueHealth():
-                self._on_venue(message)
+                intake.on_venue(state, message)
             case InstrumentsDefined():
                 self._define(message)
             case _:
@@ -133,46 +165,18 @@ class RiskGuardian:
     # --- what we see ---------------------------------------------------------------------------------
 
     def _define(self, message: InstrumentsDefined) -> None:
-        state = self.state
-        state.book = message.book
-        state.instruments = {instrument.instrument_id: instrument for instrument in message.instruments}
-        state.base_timeframe = dict(zip(state.instruments, message.base_timeframes, strict=True))
-        if not state.ledger.cash:
-            state.ledger.credit(self._account.currency, self._account.starting_cash)
-            state.peak_equity = self._account.starting_cash
-        self._measures.define(state)
+        intake.define(self.state, message, self._account)
+        self._measures.define(self.state)
 
     def _observe(self, message: MarketSlice) -> None:
-        state, quoted = self.state, {quote.instrument_id for quote in message.quotes}
-        for bar in message.bars:
-            if bar.base and bar.instrument_id not in quoted:  # a quote is the better price
-                state.last_px[bar.instrument_id] = state.instruments[bar.instrument_id].round_price(bar.close)
-                state.last_px_ns[bar.instrument_id] = message.ts_event
-        for quote in message.quotes:
-            mid = (quote.bid + quote.ask) / 2
-            state.last_px[quote.instrument_id] = state.instruments[quote.instrument_id].round_price(mid)
-            state.last_px_ns[quote.instrument_id] = message.ts_event
-        state.step, state.ts = message.step, message.ts_event
-        self._judge.observe(message, state)
-        self._measures.observe(state, message)
+        intake.take_prices(self.state, message)
+        self._judge.observe(message, self.state)
+        self._measures.observe(self.state, message)
 
-    def _on_fill(self, message: OrderFilled) -> None:
-        state = self.state
-        instrument = state.instruments[message.instrument_id]
-        state.ledger.apply_fill(instrument, message.signed_qty, message.last_px, message.commission)
-        self._judge.on_fill(message, state)
-        working = state.working.get(message.client_order_id)
-        if working is not None:
-            working.signed_leaves_qty -= message.signed_qty
-            if message.leaves_qty == 0:
-                del state.working[message.client_order_id]
-
-    def _on_venue(self, message: VenueHealth) -> None:
-        state = self.state
-        if message.usable:
-            state.venue_down_ns = None
-        elif state.venue_down_ns is None:
-            state.venue_down_ns = state.ts
+    def _book(self, message: OrderFilled | FinancingCharged) -> None:
+        intake.book(self.state, message)
+        if isinstance(message, OrderFilled):
+            self._judge.on_fill(message, self.state)
 
     # --- the ladders ---------------------------------------------------------------------------------
 
@@ -181,7 +185,7 @@ class RiskGuardian:
         state, before = self.state, self.state.equity
         state.equity = state.ledger.equity(state.instruments, state.last_px, self._conversions())
         watch.track(state, before)
-        reading = self._measures.evaluate(state)
+        reading = self._measures.evaluate(state, stressed=bool(self._settings.ladders.stress))
         state.var_95_1d, state.heat = reading.var_95_1d, reading.heat
         yield from self._climb(watch.observed(state, reading))
         if state.flatten:
@@ -231,7 +235,7 @@ class RiskGuardian:
             step=message.step,
             exposure_factor=self._restriction().exposure_factor,
             conversion=self._conversions(),
-            after=self._measures.after(state),
+            after=self._measures.after(state) if message.orders else None,
             targets=message.targets,
         )
         said.extend(self._review(message))

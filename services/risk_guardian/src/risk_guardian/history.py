@@ -7,7 +7,7 @@ no day. Days are counted from 1970.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Final
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.messages.market_data import MarketSlice
+from common.messages.portfolio import Target
 from common.model.enums import AssetClass
 from common.model.instrument import Instrument
 from common.model.time import NS_PER_DAY, Timeframe
@@ -145,6 +146,22 @@ def observe(memory: Memory, message: MarketSlice) -> None:
         _close_sampled(history)
 
 
+def catch_up(memory: Memory, closes: Mapping[str, float], volumes: Mapping[str, Sequence[float]]) -> None:
+    """As `observe` slice by slice, of slices within one UTC day and without 1d bars and quotes: the last closes of base bars
+    and their volumes, by instrument.
+    """
+    history = memory.history
+    for instrument_id, close in closes.items():
+        row = history.rows[instrument_id]
+        history.now[row], history.priced[row] = close, history.day
+    for instrument_id, units in volumes.items():
+        row = history.rows[instrument_id]
+        total = float(history.volumes[row, -1])
+        for one in units:  # in their order: a sum of floats
+            total += one
+        history.volumes[row, -1] = total
+
+
 def trading_day(ts_ns: int, *, weekends: bool) -> int:
     """Number of the UTC day that ends at or after `ts_ns`; a midnight closes the day before it."""
     day = (ts_ns - 1) // NS_PER_DAY
@@ -205,3 +222,12 @@ def _count(test: BackTest, *, breached: bool) -> None:
         name = f"n{int(test.breached)}{int(breached)}"
         setattr(test, name, getattr(test, name) + 1)
     test.breached = breached
+
+
+def stake_of(target: Target) -> Stake:
+    """Of a target that wants something."""
+    wanted, risk = float(target.signed_qty), float(sum(each.risk for each in target.contributions))
+    shares: dict[str, float] = {}
+    for each in target.contributions:  # a strategy may speak for several timeframes
+        shares[each.strategy_id] = shares.get(each.strategy_id, 0.0) + float(each.signed_qty) / wanted
+    return Stake(risk=risk, unit_risk=risk / abs(wanted), shares=shares)

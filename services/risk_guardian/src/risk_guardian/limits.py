@@ -11,6 +11,7 @@ import msgspec
 class Session(StrEnum):
     ALWAYS = "always"
     FX_WEEK = "fx_week"  # Sunday 17:00 to Friday 17:00 in New York
+    US_EQUITIES = "us_equities"  # shares: 9:30 to 16:00 on the days of the New York Stock Exchange; the rest always
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

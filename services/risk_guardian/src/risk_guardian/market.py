@@ -23,7 +23,7 @@ class Market:
     ) -> None:
         self.history = history
         self.version = history.version
-        self._short, self._normal, self._minimum = short, normal, minimum
+        self.short, self._normal, self._minimum = short, normal, minimum
         self._window, self._threshold = correlation_window, threshold
         self._rows: NDArray[np.intp] | None = None
         self._of_rows: float | None = None
@@ -35,18 +35,23 @@ class Market:
     @cached_property
     def current(self) -> Floats:
         """Daily deviation (root mean square) of the newest `short` returns, as a fraction."""
-        known = self._counts >= self._short
-        return np.where(known, _rms(self.history.returns[:, -self._short :]), np.nan)
+        known = self._counts >= self.short
+        return np.where(known, _rms(self.history.returns[:, -self.short :]), np.nan)
 
     @cached_property
     def normal(self) -> Floats:
         """The same of up to `normal` returns before those: what is current must not hide in what it is compared with."""
-        before = self._counts - self._short
-        older = self.history.returns[:, : -self._short][:, -self._normal :]
+        before = self._counts - self.short
+        older = self.history.returns[:, : -self.short][:, -self._normal :]
         squares = np.add.reduce(older * older, axis=1)  # before an instrument's first close there are zeros
         size = np.minimum(before, self._normal)
         known = (before >= self._minimum) & (squares > 0)
         return np.where(known, np.sqrt(squares / np.maximum(size, 1)), np.nan)
+
+    @cached_property
+    def comparable(self) -> Floats:
+        """`normal` where there is also a current one."""
+        return np.where(np.isnan(self.current), np.nan, self.normal)
 
     @cached_property
     def sigma(self) -> Floats:
@@ -55,10 +60,9 @@ class Market:
 
     def ratios(self) -> Floats:
         """Current over normal volatility. The day under way counts as soon as its move so far makes it worse."""
-        with np.errstate(invalid="ignore"):
-            moved = self.history.now / self._closes - 1.0
-            current = np.sqrt(np.fmax(self._short_squares, self._squares_but_oldest + moved * moved) / self._short)
-        ratios: Floats = np.where(np.isnan(self.current), np.nan, current) / self.normal
+        moved = self.history.now / self.closes - 1.0
+        current = np.sqrt(np.fmax(self.short_squares, self.squares_but_oldest + moved * moved) / self.short)
+        ratios: Floats = current / self.comparable  # which is NaN where there is no current one
         return ratios
 
     def ratio(self, weights: Floats | None) -> float | None:
@@ -72,18 +76,18 @@ class Market:
         return float(np.add.reduce(np.where(known, ratios, 0.0) * size)) / total
 
     @cached_property
-    def _closes(self) -> Floats:
+    def closes(self) -> Floats:
         return np.array(self.history.closes)
 
     @cached_property
-    def _short_squares(self) -> Floats:
-        newest = self.history.returns[:, -self._short :]
+    def short_squares(self) -> Floats:
+        newest = self.history.returns[:, -self.short :]
         squares: Floats = np.add.reduce(newest * newest, axis=1)
         return squares
 
     @cached_property
-    def _squares_but_oldest(self) -> Floats:
-        newest = self.history.returns[:, -self._short + 1 :]
+    def squares_but_oldest(self) -> Floats:
+        newest = self.history.returns[:, -self.short + 1 :]
         squares: Floats = np.add.reduce(newest * newest, axis=1)
         return squares
 
@@ -135,5 +139,5 @@ def _mean_of_pairs(correlations: Floats) -> float | None:
     known = ~np.isnan(correlations)
     if np.count_nonzero(known.any(axis=1)) < INSTRUMENTS_OF_A_MARKET:
         return None
-    mean = float(np.add.reduce(np.where(known, correlations, 0.0), axis=None)) / np.count_nonzero(known)
+    mean = float(np.add.reduce(np.where(known, correlations, 0.0), axis=None)) / int(np.count_nonzero(known))
     return None if isnan(mean) else mean

@@ -22,19 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.messages.market_data import MarketSlice
-from common.messages.portfolio import PortfolioStep, Target
+from common.messages.portfolio import PortfolioStep
 from common.messages.risk import RiskMeasured, StressTested
-from common.model.money import ZERO
 from common.quant import tail_risk
 from common.quant.tail_risk import Tail
 from risk_guardian import exposures, history
 from risk_guardian.after import After, Standing, stand
-from risk_guardian.history import History, Stake
+from risk_guardian.bound import Bound
+from risk_guardian.history import History
 from risk_guardian.market import Market
-from risk_guardian.methods import METHODS, MeasureSettings, tail_of
+from risk_guardian.methods import METHODS, MeasureSettings, slope_of, tail_of
 from risk_guardian.scenarios import Scenario
 from risk_guardian.state import State
-from risk_guardian.stress import Stress
 
 __all__ = ["MeasureSettings", "Measures", "Reading"]
 
@@ -58,23 +57,6 @@ class Reading(NamedTuple):
     heat: float | None = None
 
 
-class _Bound:
-    """What depends on the instruments alone."""
-
-    def __init__(self, state: State, account_currency: str, scenarios: Mapping[str, Scenario]) -> None:
-        self.instruments = state.instruments
-        self.values = exposures.Values(state.instruments, account_currency)
-        self.quantities = exposures.Quantities(state.measures.history.rows)
-        self.stress = Stress(scenarios, state.instruments, account_currency)
-        self.flat = np.zeros(len(state.instruments))
-        self.held: NDArray[np.intp] = np.flatnonzero(self.flat)
-        self.returns: tuple[int, Floats] = (-1, np.empty((0, 0)))  # of what is held, at a version of the history
-        self.volumes: dict[str, float | None] = {}
-        self.volumes_of = -1
-        self.standing: Standing | None = None
-        self.stood_at: tuple[int, Decimal, bytes] = (-1, ZERO, b"")  # version of the history, equity, prices
-
-
 class Measures:
     def __init__(
         self,
@@ -86,7 +68,7 @@ class Measures:
         """`scenarios` from `scenarios.load`; `sectors` maps symbols to sectors."""
         self._settings, self._currency, self._scenarios = settings, account_currency, scenarios
         self._sectors = sectors or {}
-        self._bound: _Bound | None = None
+        self._bound: Bound | None = None
         self._market: Market | None = None
 
     # --- what comes in -----------------------------------------------------------------------------------------------
@@ -104,14 +86,14 @@ class Measures:
         stakes = state.measures.stakes
         for target in message.targets:
             if target.signed_qty:
-                stakes[target.instrument_id] = _stake(target)
+                stakes[target.instrument_id] = history.stake_of(target)
             elif before := stakes.get(target.instrument_id):
                 before.risk = 0.0
 
     # --- what comes out ----------------------------------------------------------------------------------------------
 
-    def evaluate(self, state: State) -> Reading:
-        """The book of now. Also makes it the book that tomorrow's back-test begins with."""
+    def evaluate(self, state: State, *, stressed: bool = True) -> Reading:
+        """The book of now, where nobody asks for it not `stressed`. Also makes it the book that tomorrow's back-test begins with."""
         bound, market = self._of(state)
         test = state.measures.backtest
         if not bound.held.size:
@@ -124,10 +106,11 @@ class Measures:
         tail = self._tail(self._book_returns(state, bound), 0.95)
         var = max(tail.var, 0.0) if tail else None
         test.next_weights, test.next_var = weights, var
+        correlation, heat = market.correlation_of(bound.held), self._heat(state, bound)
+        if not stressed:
+            return Reading(market.ratio(weights), var, correlation, heat=heat)
         scenario, loss = bound.stress.worst(weights, market.sigma) or ("", 0.0)
-        return Reading(
-            market.ratio(weights), var, market.correlation_of(bound.held), loss, scenario, self._heat(state, bound)
-        )
+        return Reading(market.ratio(weights), var, correlation, loss, scenario, heat)
 
     def after(self, state: State) -> After | None:
         """For the checks on orders; None without a positive equity. Good until the next fill, price, target or end of an order."""
@@ -198,17 +181,43 @@ class Measures:
         traded = days[days > 0]
         return float(np.add.reduce(traded)) / traded.size if traded.size else None
 
+    # --- what a backtest asks that skips slices (quiet.py) ------------------------------------------------------------
+
+    def market_of(self, state: State) -> Market:
+        """Volatilities and correlations as of the last slice."""
+        return self._of(state)[1]
+
+    def slope_of_var(self, state: State) -> Floats:
+        """By how much VaR at 95 % changes at most with each weight of what is held: float64[instruments]."""
+        bound, _ = self._of(state)
+        returns = self._held_returns(state, bound)
+        if bound.slope_of is not returns:
+            bound.slope_of, bound.slope = returns, np.zeros_like(bound.flat)
+            bound.slope[bound.held] = slope_of(returns, self._settings.method)
+        return bound.slope
+
+    def var_at(self, state: State, weights: Floats) -> float | None:
+        """As the ladders would see it if the weights of what is held were these, to within rounding."""
+        bound, _ = self._of(state)
+        returns = self._held_returns(state, bound)
+        tail = self._tail(np.add.reduce(returns * weights[bound.held, None], axis=0), 0.95)
+        return max(tail.var, 0.0) if tail else None
+
     # --- parts -------------------------------------------------------------------------------------------------------
 
-    def _of(self, state: State) -> tuple[_Bound, Market]:
+    def _of(self, state: State) -> tuple[Bound, Market]:
         """What is derived from the state, made anew only where it changed."""
         bound, past = self._bound, state.measures.history
         if bound is None or bound.instruments is not state.instruments:
             self.define(state)
             past = state.measures.history
-            bound = self._bound = _Bound(state, self._currency, self._scenarios)
+            bound = self._bound = Bound(state, self._currency, self._scenarios)
         if bound.quantities.update(state.ledger.positions):
-            bound.held, bound.returns = np.flatnonzero(bound.quantities.held), (-1, bound.returns[1])
+            held = np.flatnonzero(bound.quantities.held)
+            if (
+                held.tobytes() != bound.held.tobytes()
+            ):  # what depends on it alone is known as long as it is the same array
+                bound.held, bound.returns = held, (-1, bound.returns[1])
         market = self._market
         if market is None or market.history is not past or market.version != past.version:
             market = self._market = self._look(past)
@@ -225,7 +234,7 @@ class Measures:
             threshold=settings.correlated_above,
         )
 
-    def _standing(self, state: State, bound: _Bound, equity: Decimal) -> Standing:
+    def _standing(self, state: State, bound: Bound, equity: Decimal) -> Standing:
         """The book of now, made anew where quantities, prices, equity or returns have changed."""
         past, qty = state.measures.history, bound.quantities.held
         mark = (past.version, equity, past.now.tobytes())
@@ -236,20 +245,20 @@ class Measures:
             bound.standing = known
         return known
 
-    def _weights(self, state: State, bound: _Bound) -> Floats | None:
+    def _weights(self, state: State, bound: Bound) -> Floats | None:
         """None without a positive equity, or where something held has no price."""
         if state.equity is None or state.equity <= 0:
             return None
         weights = self._standing(state, bound, state.equity).book.weights
         return None if np.isnan(np.add.reduce(weights)) else weights
 
-    def _book_returns(self, state: State, bound: _Bound) -> Floats:
+    def _book_returns(self, state: State, bound: Bound) -> Floats:
         """What the book of now would have made on each day that all of it has returns of; all of the window when flat."""
         assert bound.standing is not None
         _, returns, days = bound.standing.book
         return returns[returns.size - days :]
 
-    def _held_returns(self, state: State, bound: _Bound) -> Floats:
+    def _held_returns(self, state: State, bound: Bound) -> Floats:
         past = state.measures.history
         version, returns = bound.returns
         if version != past.version:
@@ -261,7 +270,7 @@ class Measures:
     def _tail(self, returns: Floats, level: float, /) -> Tail | None:
         return tail_of(returns, level, self._settings.method, self._settings)
 
-    def _components(self, state: State, bound: _Bound, weights: Floats) -> tail_risk.Components | None:
+    def _components(self, state: State, bound: Bound, weights: Floats) -> tail_risk.Components | None:
         returns = self._held_returns(state, bound)
         if not bound.held.size or returns.shape[1] < self._settings.min_observations:
             return None
@@ -270,16 +279,16 @@ class Measures:
     def _named(self, state: State, weights: Floats) -> dict[str, float]:
         return {name: float(weights[row]) for name, row in state.measures.history.rows.items() if weights[row]}
 
-    def _held(self, state: State, bound: _Bound) -> dict[str, float]:
+    def _held(self, state: State, bound: Bound) -> dict[str, float]:
         held = bound.quantities.held
         return {name: float(held[row]) for name, row in state.measures.history.rows.items() if held[row]}
 
-    def _heat(self, state: State, bound: _Bound) -> float | None:
+    def _heat(self, state: State, bound: Bound) -> float | None:
         if state.equity is None or state.equity <= 0:
             return None
         return exposures.heat_held(self._held(state, bound), state.measures.stakes, float(state.equity))
 
-    def _liquidity_days(self, state: State, bound: _Bound) -> float | None:
+    def _liquidity_days(self, state: State, bound: Bound) -> float | None:
         held = self._held(state, bound)
         day = state.measures.history.day
         if bound.volumes_of != day:  # volumes of complete days change with the day
@@ -289,14 +298,6 @@ class Measures:
             if name not in volumes:
                 volumes[name] = self.daily_volume(state, name)
         return exposures.liquidity_days(held, volumes, self._settings.participation)
-
-
-def _stake(target: Target) -> Stake:
-    wanted, risk = float(target.signed_qty), float(sum(each.risk for each in target.contributions))
-    shares: dict[str, float] = {}
-    for each in target.contributions:  # a strategy may speak for several timeframes
-        shares[each.strategy_id] = shares.get(each.strategy_id, 0.0) + float(each.signed_qty) / wanted
-    return Stake(risk=risk, unit_risk=risk / abs(wanted), shares=shares)
 
 
 def _defined(value: float) -> float | None:

@@ -22,6 +22,7 @@ class Method(StrEnum):
 
 
 METHODS: Final = tuple(method for method in Method if method is not Method.WORST)
+_Z: Final = 1.6448536269514722  # of the 95 % level
 
 
 class MeasureSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,3 +77,18 @@ def tail_of(returns: NDArray[np.float64], level: float, method: Method, settings
         case Method.WORST:
             past, normal = tail_risk.historical(returns, level), tail_risk.parametric(returns, level)
             return Tail(max(past.var, normal.var), max(past.es, normal.es)) if past and normal else None
+
+
+def slope_of(returns: NDArray[np.float64], method: Method) -> NDArray[np.float64]:
+    """By how much VaR at 95 % changes at most with each weight; `returns` is float64[instruments, days], two days at least. A
+    quantile moves by no more than the largest of the changes, a deviation by no more than the deviation of the changes.
+    """
+    days = returns.shape[1]
+    largest = np.max(np.abs(returns), axis=1)
+    mean = np.add.reduce(returns, axis=1) / days
+    centered = returns - mean[:, None]
+    normal = _Z * np.sqrt(np.add.reduce(centered * centered, axis=1) / max(days - 1, 1)) + np.abs(mean)
+    found: NDArray[np.float64] = {Method.HISTORICAL: largest, Method.PARAMETRIC: normal}.get(
+        method, np.maximum(largest, normal)
+    )
+    return found

@@ -54,14 +54,19 @@ def observed(state: State, reading: Reading) -> dict[str, float | None]:
 
 
 class Reporter:
-    """Says the measures when the book has changed, and again after a while; stress tests while something is held."""
+    """Says the measures when the book has changed, and again after a while; stress tests while something is held. Nothing
+    that trades depends on it; not `on`, it says nothing.
+    """
 
     def __init__(self, settings: Settings, measures: Measures) -> None:
+        self.on = True
         self._measures = measures
         self._measure_ns = settings.measure_every_minutes * NS_PER_MINUTE
         self._stress_ns = settings.stress_every_minutes * NS_PER_MINUTE
 
     def due(self, state: State) -> Iterator[Message]:
+        if not self.on:
+            return
         schedule = state.schedule
         positions = {name: held.signed_qty for name, held in state.ledger.positions.items() if held.signed_qty}
         again = (

@@ -24,9 +24,9 @@ from signals.features import advance
 from signals.plan import Entry, Variant, make_plan
 from signals.settings import Settings
 from signals.state import Series, State
-from signals.tracking import Track, direction_of, listen, settle, silence
+from signals.tracking import Spoken, Track, direction_of, listen, make_signal, not_here, settle, silence, warming
 
-_NO_CLOSES: Final = np.empty(0)
+NO_CLOSES: Final = np.empty(0)
 _SEVERITY: Final = {state: rank for rank, state in enumerate(VolState)}
 
 
@@ -40,15 +40,6 @@ class _Look(NamedTuple):
     series: Series
     values: list[float]
     closes: Floats
-
-
-class _Series(NamedTuple):
-    """Of what a signal speaks, as of its last bar."""
-
-    instrument_id: str
-    timeframe: Timeframe
-    close: float
-    vol_ratio: float | None
 
 
 class Signals:
@@ -117,7 +108,7 @@ class Signals:
                 if track is not None and direction_of(track.said) is not Direction.FLAT:
                     silence(track)
                     instrument_id, _, timeframe = key.rpartition(" ")
-                    series = _Series(instrument_id, Timeframe(timeframe), float(state.closes[row, -1]), None)
+                    series = Spoken(instrument_id, Timeframe(timeframe), float(state.closes[row, -1]), None)
                     yield self._signal(series, entry.strategy, track, why)
 
     def _looks(self, bars: Sequence[Bar], regime: RegimeStep) -> Iterator[_Look]:
@@ -165,7 +156,7 @@ class Signals:
                 changed = direction_of(track.said) is not said
                 if changed or (track.said is not None and track.said_in is not said_in):
                     bar, vol_ratio = look.bar, look.reading.vol_ratio if look.reading else None
-                    series = _Series(bar.instrument_id, bar.timeframe, bar.close, vol_ratio)
+                    series = Spoken(bar.instrument_id, bar.timeframe, bar.close, vol_ratio)
                     yield self._signal(series, strategy, track, reason)
 
     def _hear(self, look: _Look, entry: Entry, track: Track) -> str:
@@ -176,11 +167,11 @@ class Signals:
         variant = entry.variants.get(vol_state)
         if variant is None:
             silence(track)
-            return f"does not trade in {vol_state} volatility"
+            return not_here(vol_state)
         context = _context(look, strategy, variant)
         if context is None:
             silence(track)
-            return f"its features for {vol_state} volatility are warming up"
+            return warming(vol_state)
         answer = self._isolation.attempt(
             self.state.features,
             entry.feature,
@@ -192,23 +183,8 @@ class Signals:
         listen(track, answer)
         return settle(track, self._conditions[vol_state], strategy.hold_bars)
 
-    def _signal(self, series: _Series, strategy: Strategy, track: Track, reason: str) -> Signal:
-        said, condition = track.said, self._conditions[track.said_in]
-        return Signal(
-            strategy_id=strategy.id,
-            tier=strategy.tier,
-            instrument_id=series.instrument_id,
-            timeframe=series.timeframe,
-            direction=direction_of(said),
-            strength=said.strength if said else 0.0,
-            confidence=said.confidence if said else 1.0,
-            stop_fraction=(said.stop_fraction if said else None) or condition.stop_fraction,
-            size_factor=condition.size_factor,
-            vol_state=track.said_in,
-            vol_ratio=series.vol_ratio,
-            ref_px=series.close,
-            reason=reason or (said.reason if said else ""),
-        )
+    def _signal(self, series: Spoken, strategy: Strategy, track: Track, reason: str) -> Signal:
+        return make_signal(series, strategy, track.said, track.said_in, self._conditions[track.said_in], reason)
 
 
 def _context(look: _Look, strategy: Strategy, variant: Variant) -> Context | None:
@@ -228,5 +204,5 @@ def _context(look: _Look, strategy: Strategy, variant: Variant) -> Context | Non
         before=before,
         params=variant.params,
         regime=look.reading,
-        closes=look.closes[len(look.closes) - strategy.window :].copy() if strategy.window else _NO_CLOSES,
+        closes=look.closes[len(look.closes) - strategy.window :].copy() if strategy.window else NO_CLOSES,
     )

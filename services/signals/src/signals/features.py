@@ -16,6 +16,7 @@ from common.quant.averages import EMA_STATE, MACD_STATE, SMA_STATE, WMA_STATE, e
 from common.quant.kernel import Floats, Ints, kernel
 from common.quant.trend import ADX_STATE, CHOP_STATE, adx_step, chop_step
 from common.quant.volatility import ATR_STATE, STD_STATE, atr_step, std_step
+from signals import kernel as framework
 
 _LONGEST: Final = 100_000
 
@@ -145,17 +146,18 @@ def advance(
 
 @kernel
 def compute(lines: Ints, prices: Floats) -> Floats:
-    """All features of a whole series: float64[bars, features]."""
+    """All features of a whole series: float64[bars, features], a feature's values side by side in memory."""
     words = lines[-1, 5] if lines.shape[0] else 0
-    state, out = np.zeros(words), np.empty((prices.shape[0], lines.shape[0]))
-    for i in range(prices.shape[0]):
-        for j in range(lines.shape[0]):
-            out[i, j] = _value(lines, j, state, prices[i, 0], prices[i, 1], prices[i, 2])
-    return out
+    state, out = np.zeros(words), np.empty((lines.shape[0], prices.shape[0]))
+    for j in range(lines.shape[0]):
+        for i in range(prices.shape[0]):
+            out[j, i] = _value(lines, j, state, prices[i, 0], prices[i, 1], prices[i, 2])
+    return out.T
 
 
 def warm() -> None:
-    """Compiles both drivers."""
+    """Compiles both drivers, and the framework's part."""
     lines, prices, one = table((Sma(1),)), np.ones((1, 3)), np.zeros((1, 1))
     advance(lines, np.zeros((1, int(lines[-1, 5]))), one, one.copy(), np.zeros(1, np.int64), prices, np.empty((1, 3)))
     compute(lines, prices)
+    framework.warm()

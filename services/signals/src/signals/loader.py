@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from common.errors import ConfigError
 from common.isolation import place
-from common.model.enums import Tier
-from signals.api import Strategy
+from common.model.enums import Tier, VolState
+from signals.api import Params, Strategy
 from signals.settings import Settings
 
 SHIPPED: Final = Path(__file__).parent / "strategies"
@@ -20,7 +22,8 @@ SHIPPED: Final = Path(__file__).parent / "strategies"
 def load_strategies(settings: Settings) -> tuple[Strategy, ...]:
     """The shipped strategies and the user's, by tier and id; only those of `settings.strategies` if it names any.
 
-    Raises ConfigError naming the file for a strategy that cannot be loaded, a second one with the same id, an unknown id.
+    Raises ConfigError naming the file for a strategy that cannot be loaded, a second one with the same id, an unknown id, and
+    parameters that do not fit (SIG-04).
     """
     folders = (SHIPPED, Path(settings.strategy_folder)) if settings.strategy_folder else (SHIPPED,)
     found: dict[str, tuple[Strategy, Path]] = {}
@@ -34,11 +37,36 @@ def load_strategies(settings: Settings) -> tuple[Strategy, ...]:
             raise ConfigError(
                 f"signals.strategies: {wanted!r} does not exist; expected some of {', '.join(sorted(found))}"
             )
+    for named in settings.params:
+        if named not in found:
+            raise ConfigError(f"signals.params.{named}: no such strategy; expected some of {', '.join(sorted(found))}")
     tiers = list(Tier)
     chosen = [
-        strategy for strategy, _ in found.values() if not settings.strategies or strategy.id in settings.strategies
+        with_params(strategy, settings.params.get(strategy.id, {}))
+        for strategy, _ in found.values()
+        if not settings.strategies or strategy.id in settings.strategies
     ]
     return tuple(sorted(chosen, key=lambda strategy: (tiers.index(strategy.tier), strategy.id)))
+
+
+def with_params(strategy: Strategy, params: Mapping[VolState, Mapping[str, float]]) -> Strategy:
+    """The strategy with other values for some of the parameters it has; the others stay.
+
+    Raises ConfigError for a state it does not trade in, a parameter it does not have, a value its features do not take.
+    """
+    if not params:
+        return strategy
+    changed: dict[VolState, Params] = dict(strategy.params)
+    for state, values in params.items():
+        known = strategy.params.get(state)
+        if known is None or not set(values) <= set(known):
+            expected = ", ".join(f"{has}: {', '.join(names)}" for has, names in strategy.params.items())
+            raise ConfigError(f"signals.params.{strategy.id}.{state}: {sorted(values)}; expected some of {expected}")
+        changed[state] = {**known, **values}
+    try:
+        return msgspec.structs.replace(strategy, params=changed)
+    except ValueError as error:
+        raise ConfigError(f"signals.params.{strategy.id}: {error}") from error
 
 
 def load_file(path: Path) -> Strategy:

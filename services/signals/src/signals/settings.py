@@ -38,6 +38,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ""
     strategies: Annotated[tuple[str, ...], Meta(description="Ids of the strategies that run; empty: all")] = ()
 
+    params: Annotated[
+        dict[str, dict[VolState, dict[str, float]]],
+        Meta(description="Other parameters for a strategy, by its id and the state of volatility"),
+    ] = msgspec.field(default_factory=dict)
+
     normal: Condition = Condition(size_factor=1.0, confirmations=1, stop_fraction=0.02, hold_factor=1.0)
     elevated: Condition = Condition(size_factor=0.75, confirmations=2, stop_fraction=0.015, hold_factor=0.5)
     stress: Condition = Condition(size_factor=0.4, confirmations=3, stop_fraction=0.03, hold_factor=2.0)

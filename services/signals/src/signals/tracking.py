@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
+from common.messages.signals import Signal
 from common.model.enums import Direction, VolState
-from signals.api import Opinion
+from common.model.time import Timeframe
+from signals.api import Opinion, Strategy
 from signals.settings import Condition
+
+
+class Spoken(NamedTuple):
+    """Of what a signal speaks, as of its last bar."""
+
+    instrument_id: str
+    timeframe: Timeframe
+    close: float
+    vol_ratio: float | None
 
 
 class Track(msgspec.Struct):
@@ -54,10 +67,48 @@ def settle(track: Track, condition: Condition, hold_bars: int) -> str:
     if thinks is not says and thinks is not track.spent and track.agreed >= condition.confirmations:
         track.said, track.held = track.latest, 0
         return ""
-    longest = max(1, round(hold_bars * condition.hold_factor))
+    longest = longest_held(hold_bars, condition)
     if track.said is not None and track.held >= longest:
         track.said, track.held, track.spent = None, 0, says
-        return f"held for {longest} bars, the longest time"
+        return held_out(longest)
     if thinks is says:
         track.said = track.latest
     return ""
+
+
+def longest_held(hold_bars: int, condition: Condition) -> int:
+    """Bars after which a direction is given up."""
+    return max(1, round(hold_bars * condition.hold_factor))
+
+
+def held_out(longest: int) -> str:
+    return f"held for {longest} bars, the longest time"
+
+
+def not_here(vol_state: VolState) -> str:
+    return f"does not trade in {vol_state} volatility"
+
+
+def warming(vol_state: VolState) -> str:
+    return f"its features for {vol_state} volatility are warming up"
+
+
+def make_signal(
+    of: Spoken, strategy: Strategy, said: Opinion | None, said_in: VolState, condition: Condition, why: str
+) -> Signal:
+    """What the others are told: `said`, None for FLAT, in `said_in`, whose `condition` it is; `why` before its own reason."""
+    return Signal(
+        strategy_id=strategy.id,
+        tier=strategy.tier,
+        instrument_id=of.instrument_id,
+        timeframe=of.timeframe,
+        direction=direction_of(said),
+        strength=said.strength if said else 0.0,
+        confidence=said.confidence if said else 1.0,
+        stop_fraction=(said.stop_fraction if said else None) or condition.stop_fraction,
+        size_factor=condition.size_factor,
+        vol_state=said_in,
+        vol_ratio=of.vol_ratio,
+        ref_px=of.close,
+        reason=why or (said.reason if said else ""),
+    )

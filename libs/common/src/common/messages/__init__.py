@@ -10,6 +10,7 @@ from common.messages.control import (
     FeatureChanged,
     InstrumentsDefined,
     LeaseTaken,
+    ParametersChanged,
     RunStarted,
     ServiceStarted,
 )
@@ -22,6 +23,7 @@ from common.messages.orders import (
     CancelRejected,
     ExecutionPlanned,
     ExecutionStep,
+    FinancingCharged,
     GuardianLost,
     IntentFailed,
     IntentRecorded,
@@ -96,6 +98,7 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     CancelRejected,
     ExecutionPlanned,
     OrderCosted,
+    FinancingCharged,
     ReconciliationBreak,
     Reconciled,
     VenueHealth,
@@ -111,6 +114,7 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     AlertAcknowledged,
     FeatureChanged,
     EnableFeature,
+    ParametersChanged,
     LeaseTaken,
     ServiceStarted,
 )

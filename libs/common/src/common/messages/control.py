@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
 from common.messages.base import Message
 from common.model.instrument import Instrument
 from common.model.time import Timeframe
@@ -58,6 +60,34 @@ class EnableFeature(Message, frozen=True, kw_only=True):
     service: str
     feature: str
     reason: str
+
+
+class ParameterMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of the configuration, and its values as JSON; None is what the profile and the strategy have of their own."""
+
+    key: str
+    before: str | None
+    after: str | None
+
+
+class ParametersChanged(Message, frozen=True, kw_only=True):
+    """Something was decided about other parameters for a profile (RES-06). It tells what a home has decided; a run trades with the
+    configuration that it was started with. `moved` is empty where what is in force stays; `plan` is empty for a reset.
+    """
+
+    TYPE: ClassVar[str] = "system.parameters.v1"
+
+    book: str
+    profile: str
+    change_id: str  # of the home: the same change said twice has the same
+    plan: str
+    action: str  # propose, test, step, finish, rollback or reset
+    step: int
+    steps: int
+    moved: tuple[ParameterMoved, ...]
+    author: str
+    reason: str
+    evidence: str
 
 
 class ServiceStarted(Message, frozen=True, kw_only=True):

@@ -318,6 +318,23 @@ class OrderCosted(Message, frozen=True, kw_only=True):
     duration_ns: int
 
 
+class FinancingCharged(Message, frozen=True, kw_only=True):
+    """Interest, swap, borrowing fee or funding of a position that was held through `rolls` rolls, the last one at `rolled_ns`;
+    booked to cash. `amount` > 0 was received, at the price `px`.
+    """
+
+    TYPE: ClassVar[str] = "execution.financing.v1"
+
+    book: str
+    account: str
+    instrument_id: str
+    rolls: int
+    rolled_ns: int
+    px: Decimal
+    amount: Decimal
+    currency: str
+
+
 class BreakKind(StrEnum):
     """What of our book and the venue's does not agree."""
 

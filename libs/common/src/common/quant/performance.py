@@ -148,6 +148,26 @@ def alpha(returns: Array, benchmark: Array, annualization: float) -> float | Non
         return _defined((1.0 + np.mean(returns - slope * benchmark)) ** annualization - 1.0)
 
 
+def correlation(returns: Array, benchmark: Array) -> float | None:
+    """Pearson's, in [-1, 1]. None where one of the two does not move."""
+    if returns.size < 3:
+        return None
+    one, other = returns - np.mean(returns), benchmark - np.mean(benchmark)
+    scale = np.sqrt(np.sum(one * one) * np.sum(other * other))
+    return _defined(np.clip(np.sum(one * other) / scale, -1.0, 1.0)) if scale > 1e-30 else None
+
+
+def diversification_ratio(profits: Array) -> float | None:
+    """Sum of the deviations of what each position earned over the deviation of their sum (Choueifaty and Coignard 2008, as
+    realized): 1 for a book that moves as one, higher where positions offset each other. `profits` is float64[periods,
+    positions]. None where the sum does not move.
+    """
+    if profits.shape[0] < 3:
+        return None
+    apart, together = np.std(profits, axis=0, ddof=1), np.std(np.sum(profits, axis=1), ddof=1)
+    return _ratio(np.sum(apart), together) if together > 1e-30 else None
+
+
 def win_rate(trade_profits: Sequence[float]) -> float | None:
     """Share of closed trades that made money."""
     return sum(profit > 0 for profit in trade_profits) / len(trade_profits) if trade_profits else None

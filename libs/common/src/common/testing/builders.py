@@ -13,6 +13,7 @@ import msgspec
 
 from common import messages as m
 from common.messages.base import Envelope, Message
+from common.messages.control import ParameterMoved
 from common.messages.market_data import Bar, QuarantinedRow, QuarantineReason, Quote
 from common.messages.orders import BreakKind, OpenOrder, Order
 from common.messages.portfolio import Contribution, Target
@@ -167,6 +168,7 @@ _NOUNS: Final[tuple[msgspec.Struct, ...]] = (
 )
 _noun: Final[dict[type[msgspec.Struct], Any]] = {type(noun): noun for noun in _NOUNS}
 
+_MOVED: Final = ParameterMoved(key="portfolio.risk_per_trade", before=None, after="0.0022")
 _TARGET: Final = Target(
     instrument_id=EUR_USD,
     signed_qty=Decimal(1000),
@@ -359,6 +361,17 @@ _MESSAGES: Final[tuple[Message, ...]] = (
         duration_ns=NS_PER_DAY,
         **_OF_ORDER,
     ),
+    m.FinancingCharged(
+        ts_event=T0,
+        book=BOOK,
+        account=ACCOUNT,
+        instrument_id=EUR_USD,
+        rolls=3,
+        rolled_ns=T0 - NS_PER_DAY,
+        px=Decimal("1.0413"),
+        amount=Decimal("-0.085586"),
+        currency="USD",
+    ),
     m.ReconciliationBreak(
         ts_event=T0,
         book=BOOK,
@@ -445,12 +458,26 @@ _MESSAGES: Final[tuple[Message, ...]] = (
     m.EnableFeature(
         ts_event=T0, book=BOOK, author="operator", service="signals", feature="strategy:mine", reason="mended"
     ),
+    m.ParametersChanged(
+        ts_event=T0,
+        book=BOOK,
+        profile="fx",
+        change_id="fx-3-1609459200000000000",
+        plan="fx-20210101-000000",
+        action="step",
+        step=1,
+        steps=4,
+        moved=(_MOVED,),
+        author="operator",
+        reason="quieter sizing",
+        evidence="9c1185a5c5e9fc54",
+    ),
     m.LeaseTaken(ts_event=T0, service="execution", instance="1", token=4),
     m.ServiceStarted(ts_event=T0, service="execution", instance="1", build="0.1.0", contracts="5d41402abc4b2a76"),
 )
 
 EXAMPLES: Final[dict[type[msgspec.Struct], msgspec.Struct]] = {
-    type(example): example for example in (*_NOUNS, _TARGET, *_MESSAGES)
+    type(example): example for example in (*_NOUNS, _TARGET, _MOVED, *_MESSAGES)
 }
 
 

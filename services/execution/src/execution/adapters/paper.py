@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from hashlib import blake2b
+from math import log, sqrt
 from typing import Final, NamedTuple, assert_never
 
 from common.messages.market_data import Bar, Quote
 from common.messages.orders import Order
-from common.model.enums import OrderType, Side
+from common.model.enums import AssetClass, OrderType, Side
 from common.model.instrument import Instrument
+from execution.costs import impact_bps
 
 _CENT_OF_A_BP: Final = Decimal("0.000001")
+_PARKINSON: Final = sqrt(4 * log(2))
 
 
 class Market(NamedTuple):
     """What an order can meet in one slice: the price at which it arrives, and the range seen after that. Floats in the
-    instrument's price; `half` is half the spread.
+    instrument's price; `half` is half the spread. `range` is the logarithm of the whole bar's high over its low, 0 of a quote.
     """
 
     first: float
@@ -28,6 +31,7 @@ class Market(NamedTuple):
     low: float
     half: float
     volume: float
+    range: float = 0.0
 
 
 class Match(NamedTuple):
@@ -38,14 +42,22 @@ class Match(NamedTuple):
     maker: bool = False
 
 
+class Slippage(NamedTuple):
+    """What fills that take liquidity pay beyond the spread: `bps` flat, and the factor Y of market impact."""
+
+    bps: float
+    impact: float
+
+
 def market_of_bar(bar: Bar, instrument: Instrument, opened_ns: int, sent_ns: int) -> Market:
     """A bar that opened before the order was sent offers only its close: the rest of it lies in the order's past."""
     only_close = instrument.close_only or opened_ns < sent_ns
     spread = bar.spread_close if only_close else bar.spread_open
     half = float(instrument.half_spread) if spread is None else spread / 2
+    swing = log(bar.high / bar.low)
     if only_close:
-        return Market(bar.close, bar.close, bar.close, half, bar.volume)
-    return Market(bar.open, bar.high, bar.low, half, bar.volume)
+        return Market(bar.close, bar.close, bar.close, half, bar.volume, swing)
+    return Market(bar.open, bar.high, bar.low, half, bar.volume, swing)
 
 
 def market_of_quote(quote: Quote, side: Side) -> Market:
@@ -92,6 +104,26 @@ def fillable(
     if cap is not None:
         bounds.append(instrument.round_qty(cap))
     return min(bounds)
+
+
+def moved(px: Decimal, qty: Decimal, order: Order, market: Market, instrument: Instrument, extra: Slippage) -> Decimal:
+    """`px` after what taking `qty` of liquidity does to it, never beyond the order's limit.
+
+    The square-root law Y σ √(Q/V) (Almgren, Thum, Hauptmann and Li 2005; Tóth et al. 2011 find Y about 1) holds for any
+    horizon, σ growing with √t and V with t: here it is that of the very bar, σ from its range (Parkinson 1980). Nobody has
+    measured it beyond Q = V, where it stays. Volumes of currency pairs are counts of ticks, not quantities: they have none.
+    """
+    sigma_bps = market.range / _PARKINSON * 10_000
+    volume = 0.0 if instrument.asset_class is AssetClass.FX else market.volume
+    bps = extra.bps + impact_bps(extra.impact, sigma_bps, min(float(qty), volume), volume)
+    if not bps:
+        return px
+    worse = _round(float(px) * (1 + order.side.sign * bps / 10_000), order.side, instrument)
+    if worse <= 0:
+        return px
+    if order.limit_px is None:
+        return worse
+    return min(worse * order.side.sign, order.limit_px * order.side.sign) * order.side.sign
 
 
 def commission(qty: Decimal, px: Decimal, bps: float) -> Decimal:

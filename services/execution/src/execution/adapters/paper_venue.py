@@ -45,6 +45,10 @@ class PaperSettings(Protocol):
     @property
     def max_fill(self) -> Decimal | None: ...
     @property
+    def impact(self) -> float: ...
+    @property
+    def slippage_bps(self) -> float: ...
+    @property
     def reject_rate(self) -> float: ...
     @property
     def seed(self) -> int: ...
@@ -81,6 +85,7 @@ class PaperVenue:
         self._latency_ns = settings.latency_ms * 1_000_000
         self._participation = settings.participation
         self._max_fill = settings.max_fill
+        self._slippage = paper.Slippage(settings.slippage_bps, settings.impact)
         self._reject_rate = settings.reject_rate
         self._seed = settings.seed
 
@@ -173,7 +178,10 @@ class PaperVenue:
             yield self.cancel(book, order.client_order_id, "fill or kill: not all of it could be filled")
             return
         if found.px is not None and qty > 0:
-            yield _fill(book, working, qty, found, instrument, fees)
+            px = found.px
+            if not found.maker:
+                px = paper.moved(px, qty, order, market, instrument, self._slippage)
+            yield _fill(book, working, qty, found._replace(px=px), instrument, fees)
         if (reason := _why_no_more(book, working, in_force)) and order.client_order_id in book.orders:
             yield self.cancel(book, order.client_order_id, reason)
 

@@ -10,6 +10,7 @@ import msgspec
 from common.errors import DataError
 from common.model.enums import AssetClass
 from common.model.time import Timeframe
+from market_data.corporate_actions import COLUMNS as FACTOR_COLUMNS
 from market_data.feeds import ecb, manifest
 from market_data.feeds.column_feed import choose
 from market_data.feeds.filenames import parse, stem
@@ -29,6 +30,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     timeframe: Timeframe
     columns: tuple[str, ...]
     column: str | None = None
+    adjusted: bool = False  # its prices know splits and dividends, or there are none
 
     @property
     def fineness(self) -> tuple[int, bool]:
@@ -37,17 +39,22 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """The sources of each instrument, in order of symbol and venue; `notes` say what was left out."""
+    """The sources of each instrument, in order of symbol and venue; `notes` say what was left out. `factors` are the tables of
+    corporate actions that lie there.
+    """
 
     instruments: tuple[tuple[Source, ...], ...]
     notes: tuple[str, ...]
+    factors: tuple[Path, ...] = ()
 
 
 def catalog(directory: Path, symbols: Sequence[str]) -> Catalog:
     """Reads names and headers only. Raises DataError when none of `symbols` (empty: no price at all) is there."""
     notes: list[str] = []
     entries = manifest.read(directory)
-    sources = [source for path in _data_files(directory) for source in _sources(path, entries, notes)]
+    files = _data_files(directory)
+    factors = tuple(path for path in files if set(column_names(path)) >= FACTOR_COLUMNS)
+    sources = [source for path in files if path not in factors for source in _sources(path, entries, notes)]
     if not sources:
         raise DataError(f"{directory}: holds no prices that can be replayed{_because(directory, notes)}")
     sources.sort(key=lambda source: (source.symbol.name, source.venue, source.path.name))
@@ -58,7 +65,7 @@ def catalog(directory: Path, symbols: Sequence[str]) -> Catalog:
     for source in (source for source in sources if source.symbol.name in chosen):
         market = (source.symbol.name, source.venue)
         groups.setdefault(market if market in apart else (source.symbol.name, ""), []).append(source)
-    return Catalog(tuple(_finest(group, notes) for group in groups.values()), tuple(notes))
+    return Catalog(tuple(_finest(group, notes) for group in groups.values()), tuple(notes), factors)
 
 
 def _data_files(directory: Path) -> list[Path]:
@@ -105,6 +112,7 @@ def _sources(path: Path, entries: dict[str, manifest.Entry], notes: list[str]) -
         separate=named.venue_first and venue is not None,
         timeframe=timeframe,
         columns=wanted(kind, columns),
+        adjusted=entry.adjusted or symbol.asset_class is not AssetClass.EQUITY,
     )
 
 
@@ -140,6 +148,7 @@ def _panel(
             timeframe=timeframe,
             columns=names,
             column=column,
+            adjusted=True,
         )
 
 

@@ -18,13 +18,16 @@ from market_data.settings import Settings
 
 
 class Series(NamedTuple):
-    """The rows of one instrument, with what its master data follow from."""
+    """The rows of one instrument, with what its master data follow from. `finest` is the smallest number that its prices were
+    multiplied by.
+    """
 
     symbol: Symbol
     venue: str
     timeframe: Timeframe
     rows: Rows
     close_only: bool = False
+    finest: float = 1.0
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +87,7 @@ def assemble(
             first_px=_first_px(one.rows),
             close_only=one.close_only,
             half_spreads=settings.half_spreads,
+            finest=one.finest,
         )
         for one in kept
     )

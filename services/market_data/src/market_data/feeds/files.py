@@ -51,6 +51,14 @@ def read_columns(path: Path, names: Sequence[str]) -> Columns:
     return columns
 
 
+def read_cells(path: Path, name: str) -> list[str]:
+    """The text in a column of a csv file, "" where a row is too short. Raises DataError for a file that cannot be read."""
+    index = column_names(path).index(name)
+    with _rows(path) as rows:
+        next(rows)
+        return [row[index] if index < len(row) else "" for row in rows if row]
+
+
 def _canonical(header: Sequence[str]) -> Iterator[str]:
     """Tickers keep their capitals: a wide panel is known by them. `OPEN`, `CLOSE` are no tickers."""
     lower = [name.strip().lower() for name in header]
@@ -160,8 +168,9 @@ def _arrow_instants(column: Any, path: Path, problems: dict[int, str]) -> Instan
         nanoseconds = column.cast(pa.timestamp("ns")).cast(pa.int64())
     except pa.ArrowInvalid as error:
         raise DataError(f"{path}: column {TIMESTAMP!r}: {error}") from None
-    problems |= {int(i): f"{TIMESTAMP} is empty" for i in np.flatnonzero(column.is_null().to_numpy())}
-    return np.asarray(nanoseconds.fill_null(NO_TIME).to_numpy(), dtype=np.int64)
+    ts = np.asarray(_numpy(nanoseconds.fill_null(NO_TIME) if nanoseconds.null_count else nanoseconds), dtype=np.int64)
+    problems |= dict.fromkeys(np.flatnonzero(ts == NO_TIME).tolist(), f"{TIMESTAMP} is empty")
+    return ts
 
 
 def _arrow_numbers(column: Any, path: Path, name: str, problems: dict[int, str]) -> Floats:
@@ -170,6 +179,13 @@ def _arrow_numbers(column: Any, path: Path, name: str, problems: dict[int, str])
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return _numbers(column.to_pylist(), name, problems)
     try:
-        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+        return np.asarray(_numpy(column.cast(pa.float64(), safe=False)), dtype=np.float64)
     except pa.ArrowException:
         raise DataError(f"{path}: column {name!r} is {column.type}, expected numbers") from None
+
+
+def _numpy(column: Any) -> Any:
+    """`to_numpy` without the import of pandas in it, which costs more than to read a year of minutes."""
+    if column.null_count or not column.num_chunks:
+        return column.to_numpy()
+    return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks])

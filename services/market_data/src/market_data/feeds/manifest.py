@@ -30,6 +30,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     timeframe: Timeframe | None = None
     kind: Kind | None = None
     asset_class: AssetClass | None = None
+    adjusted: bool = False  # for splits and dividends already
 
 
 class _Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -48,13 +48,17 @@ def arrivals(ts: Instants, *, repeats: bool) -> Instants:
 
 def take(rows: Rows, chosen: NDArray[np.intp]) -> Rows:
     """The rows with these numbers, in this order."""
-    problems = {new: rows.problems[old] for new, old in enumerate(chosen.tolist()) if old in rows.problems}
+    problems = rows.problems
+    if problems:
+        problems = {new: problems[old] for new, old in enumerate(chosen.tolist()) if old in problems}
     values = {name: column[chosen] for name, column in rows.values.items()}
     return Rows(rows.kind, rows.ts[chosen], rows.arrival[chosen], values, problems)
 
 
-def splice(parts: Sequence[Rows]) -> Rows:
-    """One series out of several of the same kind, each adding only what lies outside the time spans of those before."""
+def pieces(parts: Sequence[Rows]) -> list[Rows]:
+    """What is taken of each part, all of the same kind: only what lies outside the time spans of those before. A part of
+    which nothing is taken is left out.
+    """
     chosen: list[Rows] = []
     for part in parts:
         free = np.ones(part.ts.size, dtype=bool)
@@ -62,10 +66,40 @@ def splice(parts: Sequence[Rows]) -> Rows:
             free &= (part.arrival < other.arrival[0]) | (part.arrival > other.arrival[-1])
         if free.any():
             chosen.append(part if free.all() else take(part, np.flatnonzero(free)))
+    return chosen
+
+
+def splice(chosen: Sequence[Rows]) -> Rows:
+    """One series out of pieces, in the order of arrival."""
     if len(chosen) == 1:
         return chosen[0]
-    joined = _concatenate(chosen)
+    joined = _concatenate(sorted(chosen, key=lambda piece: int(piece.arrival[0])))
+    if (np.diff(joined.arrival) >= 0).all():  # as a rule pieces follow one another, and nothing need be moved
+        return joined
     return take(joined, np.argsort(joined.arrival, kind="stable"))
+
+
+def quoted(rows: Rows) -> bool:
+    """Whether any row has a bid and an ask."""
+    return any(bool(np.isfinite(rows.values[name]).any()) for name in ("bid", "spread_close") if name in rows.values)
+
+
+def one_sided(rows: Rows) -> Rows:
+    """The rows at their mid prices, without quotes. What could not have been a quote (ask below bid, a bid of zero) is
+    refused all the same: a bar keeps its negative spread, a tick gets no price.
+    """
+    values = dict(rows.values)
+    with np.errstate(invalid="ignore"):
+        if rows.kind is RawTick:
+            bid, ask = values.pop("bid"), values["ask"]
+            values["ask"] = np.where((bid > 0) & (bid <= ask), (bid + ask) / 2, np.nan)
+        else:
+            opened, closed = (values.pop(name) for name in ("spread_open", "spread_close"))
+            crossed = (opened < 0) | (closed < 0)
+            if crossed.any():
+                blank = np.where(crossed, 0.0, np.nan)
+                values |= {"spread_open": opened + blank, "spread_close": closed + blank}
+    return Rows(rows.kind, rows.ts, rows.arrival, values, rows.problems)
 
 
 def within(rows: Rows, start_ns: int | None, end_ns: int | None) -> Rows:

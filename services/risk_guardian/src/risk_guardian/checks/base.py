@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from common.messages.orders import Order
@@ -223,5 +224,7 @@ def _side(instrument: Instrument, px: Decimal, unit: Decimal, low: Decimal, high
     return Side(instrument, unit, px, low * unit, high * unit, worst * unit)
 
 
+@lru_cache(maxsize=4096, typed=True)  # mostly of settings
 def exact(value: float) -> Decimal:
+    """The decimal that the float is written as."""
     return Decimal(repr(value))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
-from typing import Final
 
-from common.model.enums import DenyCode, OrderType
+from common.model.enums import AssetClass, DenyCode, OrderType
 from common.model.money import ZERO
-from common.model.time import NEW_YORK, NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND, NS_PER_WEEK, from_datetime, to_datetime
+from common.model.sessions import Calendar, is_open
+from common.model.time import NS_PER_SECOND
 from risk_guardian.checks.base import Breach, Context, exact
 from risk_guardian.limits import Session
 
-SUNDAY_NOON_NS: Final = 3 * NS_PER_DAY + 12 * NS_PER_HOUR  # 1970-01-04
-
 
 def market_open(c: Context) -> Breach | None:
-    if c.limits.session is Session.ALWAYS or fx_week_open(c.state.ts):
+    session = c.limits.session
+    if session is Session.ALWAYS or _open(session, c):
         return None
     return Breach(DenyCode.MARKET_CLOSED, ZERO, ZERO)
 
@@ -64,16 +61,15 @@ def price_collar(c: Context) -> Breach | None:
 
 def fx_week_open(ts_ns: int) -> bool:
     """Sunday 17:00 to Friday 17:00 in New York, both ends included: the last close of the week can still be traded on."""
-    opens_us, closes_us = _fx_week((ts_ns - SUNDAY_NOON_NS) // NS_PER_WEEK)
-    return opens_us <= ts_ns // 1000 <= closes_us
+    return is_open(Calendar.FX_WEEK, ts_ns)
 
 
-@lru_cache(maxsize=64)
-def _fx_week(number: int) -> tuple[int, int]:
-    """Microseconds of opening and close of the week that begins on a Sunday at noon UTC, well before New York's evening."""
-    sunday = to_datetime(SUNDAY_NOON_NS + number * NS_PER_WEEK).date()
-    opens, closes = (datetime.combine(day, time(17), NEW_YORK) for day in (sunday, sunday + timedelta(days=5)))
-    return from_datetime(opens) // 1000, from_datetime(closes) // 1000
+def _open(session: Session, c: Context) -> bool:
+    """The stock exchange's hours bind shares only."""
+    if session is Session.FX_WEEK:
+        return fx_week_open(c.state.ts)
+    shares = c.state.instruments[c.order.instrument_id].asset_class is AssetClass.EQUITY
+    return not shares or is_open(Calendar.US_EQUITIES, c.state.ts)
 
 
 def _patience(c: Context) -> int:

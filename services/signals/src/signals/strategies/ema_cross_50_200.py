@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signals.api import Atr, Context, Ema, Feature, Opinion, Params, Strategy, Tier
+from signals.api import Atr, Context, Ema, Feature, History, Opinion, Params, Signs, Strategy, Tier, signs
 from signals.rules import NOT_IN_STRESS, SLOW, trades_in, trend_opinion
 
 
@@ -18,11 +18,16 @@ def decide(ctx: Context) -> Opinion | None:
     return trend_opinion(ctx, fast - slow, full=4 * ctx.now["atr"], reason=reason)
 
 
+def directions(h: History) -> Signs:
+    return signs(h.now["fast"] - h.now["slow"])
+
+
 strategy = Strategy(
     id="ema_cross_50_200",
     tier=Tier.CORE,
     params=trades_in(NOT_IN_STRESS, SLOW),
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=250,
 )

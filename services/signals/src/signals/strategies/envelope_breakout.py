@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
-from signals.api import Atr, Context, Direction, Feature, Opinion, Params, Sma, Strategy, Tier
+from signals.api import (
+    STANDS,
+    Atr,
+    Context,
+    Direction,
+    Feature,
+    History,
+    Opinion,
+    Params,
+    Signs,
+    Sma,
+    Strategy,
+    Tier,
+    signs,
+)
 from signals.rules import NORMAL, trend_opinion
 
 
@@ -25,11 +40,19 @@ def decide(ctx: Context) -> Opinion | None:
     return None
 
 
+def directions(h: History) -> Signs:
+    gap, band = h.close - h.now["middle"], h.params["width"] * h.now["atr"]
+    back = gap * (h.prev_close - h.before["middle"]) <= 0
+    said: Signs = np.where((abs(gap) > band) & (band > 0), signs(gap), np.where(back, 0, STANDS)).astype(np.int8)
+    return said
+
+
 strategy = Strategy(
     id="envelope_breakout",
     tier=Tier.TACTICAL,
     params={NORMAL: {"period": 20, "width": 2.0}},
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=20,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signals.api import Atr, Context, Direction, Feature, Opinion, Params, Strategy, Tier, Wma
+from signals.api import Atr, Context, Direction, Feature, History, Opinion, Params, Signs, Strategy, Tier, Wma, signs
 from signals.rules import MEDIUM, ONLY_NORMAL, trades_in, trend_opinion
 
 
@@ -20,11 +20,17 @@ def decide(ctx: Context) -> Opinion | None:
     return trend_opinion(ctx, slope, full=0.2 * atr, reason=reason)
 
 
+def directions(h: History) -> Signs:
+    slope = h.now["average"] - h.before["average"]
+    return signs(slope) * ~(abs(slope) < 0.05 * h.now["atr"])
+
+
 strategy = Strategy(
     id="ma_slope",
     tier=Tier.GROWTH,
     params=trades_in(ONLY_NORMAL, MEDIUM),
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=60,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signals.api import Atr, Context, Feature, Macd, MacdSignal, Opinion, Params, Strategy, Tier
+from signals.api import Atr, Context, Feature, History, Macd, MacdSignal, Opinion, Params, Signs, Strategy, Tier, signs
 from signals.rules import NORMAL, trend_opinion
 
 
@@ -22,11 +22,16 @@ def decide(ctx: Context) -> Opinion | None:
     return trend_opinion(ctx, line - signal, full=0.25 * ctx.now["atr"], reason=reason)
 
 
+def directions(h: History) -> Signs:
+    return signs(h.now["line"] - h.now["signal"])
+
+
 strategy = Strategy(
     id="macd_signal",
     tier=Tier.TACTICAL,
     params={NORMAL: {"fast": 12, "slow": 26, "signal": 9}},
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=20,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signals.api import Atr, Context, Direction, Feature, Opinion, Params, Sma, Strategy, Tier
+from signals.api import Atr, Context, Direction, Feature, History, Opinion, Params, Signs, Sma, Strategy, Tier, signs
 from signals.rules import ALWAYS, SLOW, trades_in, trend_opinion
 
 
@@ -21,11 +21,17 @@ def decide(ctx: Context) -> Opinion | None:
     return trend_opinion(ctx, gap, full=5 * ctx.now["atr"], reason=reason)
 
 
+def directions(h: History) -> Signs:
+    gap, slope = h.close - h.now["slow"], h.now["slow"] - h.before["slow"]
+    return signs(gap) * ~(gap * slope <= 0)
+
+
 strategy = Strategy(
     id="price_vs_slow_sma",
     tier=Tier.CORE,
     params=trades_in(ALWAYS, SLOW),
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=250,
 )

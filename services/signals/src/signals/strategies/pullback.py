@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signals.api import Context, Direction, Feature, Opinion, Params, Sma, Strategy, Tier
+import numpy as np
+
+from signals.api import STANDS, Context, Direction, Feature, History, Opinion, Params, Signs, Sma, Strategy, Tier, signs
 from signals.rules import NORMAL, trend_opinion
 
 
@@ -26,11 +28,21 @@ def decide(ctx: Context) -> Opinion | None:
     return None
 
 
+def directions(h: History) -> Signs:
+    fast, slow = h.now["fast"], h.now["slow"]
+    over, was_over = h.close - fast, h.prev_close - h.before["fast"]
+    crossed = (h.close - slow) * (h.prev_close - h.before["slow"]) <= 0
+    ends = (over * was_over <= 0) & (over * (fast - slow) > 0) & (over * (h.close - slow) > 0)
+    said: Signs = np.where(crossed, 0, np.where(ends, signs(over), STANDS)).astype(np.int8)
+    return said
+
+
 strategy = Strategy(
     id="pullback",
     tier=Tier.TACTICAL,
     params={NORMAL: {"fast": 20, "slow": 200}},
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=20,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signals.api import Atr, Context, Feature, Opinion, Params, Sma, Strategy, Tier
+from signals.api import Atr, Context, Feature, History, Opinion, Params, Signs, Sma, Strategy, Tier, signs
 from signals.rules import ALWAYS, SLOW, trades_in, trend_opinion
 
 
@@ -18,11 +18,16 @@ def decide(ctx: Context) -> Opinion | None:
     return trend_opinion(ctx, fast - slow, full=4 * ctx.now["atr"], reason=reason)
 
 
+def directions(h: History) -> Signs:
+    return signs(h.now["fast"] - h.now["slow"])
+
+
 strategy = Strategy(
     id="sma_cross_50_200",
     tier=Tier.CORE,
     params=trades_in(ALWAYS, SLOW),
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=250,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signals.api import Atr, Context, Direction, Ema, Feature, Opinion, Params, Strategy, Tier
+from signals.api import Atr, Context, Direction, Ema, Feature, History, Opinion, Params, Signs, Strategy, Tier, signs
 from signals.rules import MEDIUM, NOT_IN_STRESS, trades_in, trend_opinion
 
 
@@ -20,11 +20,17 @@ def decide(ctx: Context) -> Opinion | None:
     return trend_opinion(ctx, fast - slow, full=3 * ctx.now["atr"], reason=reason)
 
 
+def directions(h: History) -> Signs:
+    fast, middle, slow = h.now["fast"], h.now["middle"], h.now["slow"]
+    return signs(fast - slow) * ~((fast - middle) * (middle - slow) <= 0)
+
+
 strategy = Strategy(
     id="triple_ma",
     tier=Tier.GROWTH,
     params=trades_in(NOT_IN_STRESS, MEDIUM),
     features=features,
     decide=decide,
+    directions=directions,
     hold_bars=60,
 )

@@ -1,0 +1,1 @@
+"""Searching for parameters without fooling oneself: search spaces, studies that resume, walk-forward (RES-05, PLT-12)."""
