@@ -247,7 +247,9 @@ async def test_two_that_start_at_once_migrate_once(stage: Stage) -> None:
     came_from = await asyncio.gather(schema.migrate(first), schema.migrate(second))
     assert sorted(came_from, key=str) == [None, "base"]
     await first.execute("UPDATE alembic_version SET version_num = 'v9999'")
-    with pytest.raises(BallastError, match=f"PostgreSQL has schema 'v9999', this build knows up to '{schema.newest()}'"):
+    with pytest.raises(
+        BallastError, match=f"PostgreSQL has schema 'v9999', this build knows up to '{schema.newest()}'"
+    ):
         await schema.migrate(second)
     await first.close()
     await second.close()
