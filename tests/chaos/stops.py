@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import statistics
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
@@ -174,6 +175,7 @@ async def drill(plant: Plant, *, stops: int, without_nats: int) -> dict[str, Any
         "first_cancel_ms": percentiles([s.first_cancel_ms for s in done]),
         "last_order_ms": percentiles([s.order_ms for s in done]),
         "canceled": sum(s.working for s in done),
+        "at_work_median": statistics.median_low(s.working for s in done),
         "still_working": sum(s.left for s in (*done, *alone)),
         "survives_restart": all(survived),
         "without_nats": len(alone),

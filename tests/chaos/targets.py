@@ -25,6 +25,7 @@ def _all_at_most(limit: float) -> tuple[str, Callable[[Any], bool]]:
     return f"each <= {limit:g}", lambda values: all(value <= limit for value in values.values())
 
 
+SOME: Final = (">= 1", lambda value: value >= 1)
 NONE: Final = ("0", lambda value: value == 0)
 EMPTY: Final = ("empty", lambda value: not value)
 TRUE: Final = ("true", lambda value: value is True)
@@ -41,6 +42,7 @@ TARGETS: Final = (
     Target("cluster", "acknowledged_and_lost", *NONE),
     Target("cluster", "changed_on_tape", *NONE),
     Target("cluster", "publish_gap_s.max", *_at_most(10)),
+    Target("stops", "at_work_median", *SOME),  # without orders at work a stop has nothing to cancel, and shows nothing
     Target("stops", "last_order_ms.p99", *_at_most(250)),
     Target("stops", "last_order_ms.max", *_at_most(1000)),
     Target("stops", "stop_ms.max", *_at_most(2000)),
