@@ -102,9 +102,9 @@ def table(features: Sequence[Feature]) -> Ints:
 
 
 @kernel
-def _value(lines: Ints, j: int, state: Floats, high: float, low: float, close: float) -> float:
-    kind, a, b, c = lines[j, 0], lines[j, 1], lines[j, 2], lines[j, 3]
-    own = state[lines[j, 4] : lines[j, 5]]
+def feature_step(line: Ints, own: Floats, high: float, low: float, close: float) -> float:
+    """One bar of one feature: `line` is its row of the table, `own` its words of state."""
+    kind, a, b, c = line[0], line[1], line[2], line[3]
     if kind == 0:
         return sma_step(own, close, a)
     if kind == 1:
@@ -122,6 +122,11 @@ def _value(lines: Ints, j: int, state: Floats, high: float, low: float, close: f
     if kind == 7:
         return macd_step(own, close, a, b, 1)[0]
     return macd_step(own, close, a, b, c)[1]
+
+
+@kernel
+def _value(lines: Ints, j: int, state: Floats, high: float, low: float, close: float) -> float:
+    return feature_step(lines[j], state[lines[j, 4] : lines[j, 5]], high, low, close)
 
 
 @kernel

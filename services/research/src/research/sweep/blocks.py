@@ -17,6 +17,7 @@ from research.sweep import features as feature_kernels
 from research.sweep.book import Flags, trade_block
 from research.sweep.features import feature_block
 from research.sweep.opinions import Codes, by_bar, say_block
+from signals import features as signal_features
 
 
 @kernel
@@ -93,11 +94,13 @@ def blocks(
 
 
 def _forget_older() -> None:
-    parts = (averages, trend, volatility, book, feature_kernels, opinions)
+    parts = (averages, trend, volatility, signal_features, book, feature_kernels, opinions)
     newest = max(Path(str(part.__file__)).stat().st_mtime for part in parts)
-    for index in Path(blocks.stats.cache_path).glob(f"{Path(__file__).stem}.*.nbi"):  # type: ignore[attr-defined]
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+    cache = Path(blocks.stats.cache_path)  # type: ignore[attr-defined]
+    for source in (__file__, str(feature_kernels.__file__)):  # those that take kernels of other files in
+        for index in cache.glob(f"{Path(source).stem}.*.nbi"):
+            if index.stat().st_mtime < newest:
+                index.unlink(missing_ok=True)
 
 
 _forget_older()

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.quant.averages import ema_step, macd_step, wma_step
 from common.quant.kernel import NAN, Floats, Ints, kernel
-from common.quant.trend import adx_step, chop_step
-from common.quant.volatility import atr_step, std_step
+from signals.features import feature_step
 
 NOT_YET = -1
 
@@ -32,26 +30,6 @@ def _sma_block(total: float, closes: Floats, begin: int, end: int, period: int, 
 
 
 @kernel
-def _step(line: Ints, own: Floats, high: float, low: float, close: float) -> float:
-    kind, a, b, c = line[0], line[1], line[2], line[3]
-    if kind == 1:
-        return ema_step(own, close, a)
-    if kind == 2:
-        return wma_step(own, close, a)
-    if kind == 3:
-        return std_step(own, close, a)[1]
-    if kind == 4:
-        return atr_step(own, high, low, close, a)
-    if kind == 5:
-        return adx_step(own, high, low, close, a)[0]
-    if kind == 6:
-        return chop_step(own, high, low, close, a)
-    if kind == 7:
-        return macd_step(own, close, a, b, 1)[0]
-    return macd_step(own, close, a, b, c)[1]
-
-
-@kernel
 def feature_block(lines: Ints, words: Floats, warm_at: Ints, bars: Floats, begin: int, end: int, out: Floats) -> None:
     """Bars `begin` to `end` of `bars`, float64[3, all bars]: high, low, close.
 
@@ -66,7 +44,7 @@ def feature_block(lines: Ints, words: Floats, warm_at: Ints, bars: Floats, begin
             own[1] = _sma_block(own[1], bars[2], begin, end, lines[j, 1], values)
         else:
             for i in range(size):
-                values[i + 1] = _step(lines[j], own, bars[0, begin + i], bars[1, begin + i], bars[2, begin + i])
+                values[i + 1] = feature_step(lines[j], own, bars[0, begin + i], bars[1, begin + i], bars[2, begin + i])
         if warm_at[j] == NOT_YET:
             for i in range(size):
                 if not np.isnan(values[i + 1]):
