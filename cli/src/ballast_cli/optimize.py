@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _WARMUP_DAYS: Final = 1500  # 200 weekly bars
 Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
 Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
-Data = Annotated[str, typer.Option(help="builtin, builtin-h1, synthetic:NAME or a directory of price files")]
+Data = Annotated[
+    str, typer.Option(help="builtin, builtin-h1, synthetic:NAME, paths:KIND:SEED:DATA or a directory of price files")
+]
 Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
 End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
 SpaceFile = Annotated[Path | None, typer.Option("--space", help="TOML file of keys and ranges; default the profile's")]

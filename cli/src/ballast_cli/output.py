@@ -23,7 +23,9 @@ class WrongArgumentError(BallastError):
     """An argument that only the running system, or another argument, shows to be wrong."""
 
 
-out = Console(highlight=False)
+# A file or a pipe has no width: tables must not be folded to that of an old terminal.
+_WIDE: Final = 160
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True, highlight=False)
 
 
