@@ -31,8 +31,8 @@ from common.runtime.embedded.process import ProcessSpec
 from common.runtime.embedded.server import BARE_ENV
 from common.runtime.embedded.servers import prepare
 from common.runtime.environment import Environment
+from common.runtime.login import Login
 from common.runtime.nats_config import ADMIN, provision_at
-from common.runtime.nats_tape import Login
 from recorder.schema import migrate
 
 SERVERS: Final = ("nats", "redis", "postgres")
@@ -57,7 +57,7 @@ class Plant:
         self.desk = VenueDesk("")
 
     def login(self, user: str) -> Login:
-        return Login(self.endpoints.nats_url, user, self.endpoints.nats_password(user))
+        return self.endpoints.login(user)
 
     @property
     def crashes(self) -> dict[str, int]:
@@ -81,7 +81,7 @@ class Plant:
             instance=instance or "1",
             nats_url=nats_url or self.endpoints.nats_url,
             nats_user=service,
-            nats_password_file=Path(self.endpoints.nats_password_files[service]),
+            nats_seed_file=Path(self.endpoints.nats_seed_files[service]),
             http_port=port,
             config=path,
             redis_url_file=Path(self.endpoints.redis_url_file),
@@ -165,7 +165,7 @@ async def plant(
             nats_url = await _form(made, cluster, stack)
         else:
             await made.runners["nats"].until_ready()
-            await provision_at(endpoints.nats_url, endpoints.nats_password(ADMIN))
+            await provision_at(endpoints.login(ADMIN))
         await made.until_ready()
         await _migrate(endpoints)
         made.add_venue().start()

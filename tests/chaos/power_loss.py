@@ -29,8 +29,9 @@ from common.messages import RiskStep
 from common.runtime.codec import decode_envelope
 from common.runtime.embedded import nats
 from common.runtime.embedded.home import Home
+from common.runtime.login import Login
 from common.runtime.nats_config import ADMIN, provision_at
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.runtime.tape import Record
@@ -81,7 +82,7 @@ async def _write(home: Home, sync_interval: str, messages: int, copy: Path) -> s
     server.start()
     try:
         await server.until_ready()
-        await provision_at(url, home.password(nats.password_name(ADMIN)))
+        await provision_at(nats.login(home, url, ADMIN))
         await asyncio.to_thread(os.sync)  # the empty stream was there long before
         acked = await _say(login, messages)
         await asyncio.to_thread(shutil.copyfile, home.root / "disk.img", copy)
@@ -116,7 +117,7 @@ async def _count(home: Home, sync_interval: str) -> set[str]:
 
     try:
         await server.until_ready()
-        await provision_at(url, home.password(nats.password_name(ADMIN)))  # where even the stream is gone
+        await provision_at(nats.login(home, url, ADMIN))  # where even the stream is gone
         tape = await NatsTape.connect(login)
         if await tape.read([pattern(RiskStep)], 1, keep):
             await asyncio.wait_for(over.wait(), 30)
@@ -135,7 +136,7 @@ def _server(home: Home, sync_interval: str) -> tuple[Runner, str, Login]:
         del config["jetstream"]["sync_interval"]
     path.write_bytes(msgspec.json.encode(config))
     url = f"nats://127.0.0.1:{ports['nats']}"
-    login = Login(url, USER, home.password(nats.password_name(USER)))
+    login = nats.login(home, url, USER)
     return Runner(home, made.spec, ready=made.ready), url, login
 
 

@@ -18,7 +18,7 @@ from tests.chaos.voices import Said, until
 from common.contracts import LEASED
 from common.messages import ExecutionStep
 from common.runtime import redis, subjects
-from common.runtime.nats_config import ADMIN, inbox_prefix
+from common.runtime.nats_config import ADMIN
 
 _CHUNK: Final = 250
 
@@ -101,9 +101,8 @@ async def _kill_each(plant: Plant, names: Sequence[str], *, forget: bool = False
 
 async def _forget_snapshots(plant: Plant) -> None:
     client = Client()
-    password = plant.endpoints.nats_password(ADMIN)
-    prefix = inbox_prefix(ADMIN).encode()
-    await client.connect(plant.endpoints.nats_url.split(","), user=ADMIN, password=password, inbox_prefix=prefix)
+    login = plant.endpoints.login(ADMIN)
+    await client.connect(login.url.split(","), **login.options())
     await client.jetstream().purge_stream(f"KV_{subjects.SNAPSHOTS}")
     await client.close()
 

@@ -12,7 +12,8 @@ from common.contracts import ALL, pattern
 from common.errors import TapeError
 from common.messages.base import Message
 from common.runtime.codec import decode, decode_envelope
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.login import Login
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.runtime.tape import Record

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from common.runtime import nats_config
-from common.runtime.embedded import EmbeddedServers, Endpoints
+from common.runtime.embedded import EmbeddedServers, Endpoints, nats
 from common.runtime.embedded.home import Home, write_atomic
 from common.runtime.embedded.servers import prepare
 
@@ -94,10 +94,10 @@ def _in_containers(stack: ExitStack) -> Endpoints:
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     home = Home(_new_home(stack))
-    passwords = {user: home.password(f"nats-{user}") for user in nats_config.USERS}
     config = home.directory("nats") / "nats.conf"
     bind = "0.0.0.0"
-    write_atomic(config, msgspec.json.encode(nats_config.server_config(bind, 4222, f"{bind}:8222", "/data", passwords)))
+    keys = nats.public_keys(home)
+    write_atomic(config, msgspec.json.encode(nats_config.server_config(bind, 4222, f"{bind}:8222", "/data", keys)))
     redis_password, postgres_password = home.password("redis"), home.password("postgres")
 
     def start(container: DockerContainer, port: int, ready: str, times: int = 1) -> tuple[DockerContainer, str]:
@@ -105,19 +105,20 @@ def _in_containers(stack: ExitStack) -> Endpoints:
         stack.enter_context(container)
         return container, f"{container.get_container_host_ip()}:{container.get_exposed_port(port)}"
 
-    nats = DockerContainer(IMAGES["nats"]).with_command("--config /config/nats.conf").with_exposed_ports(8222)
-    nats, at_nats = start(nats.with_volume_mapping(str(config.parent), "/config"), 4222, "Server is ready")
+    nats_container = DockerContainer(IMAGES["nats"]).with_command("--config /config/nats.conf").with_exposed_ports(8222)
+    nats_container, at_nats = start(
+        nats_container.with_volume_mapping(str(config.parent), "/config"), 4222, "Server is ready"
+    )
     redis = DockerContainer(IMAGES["redis"]).with_command(f"redis-server --requirepass {redis_password}")
     _, at_redis = start(redis, 6379, "Ready to accept connections")
     postgres = DockerContainer(IMAGES["postgres"]).with_env("POSTGRES_USER", "ballast")
     postgres.with_env("POSTGRES_PASSWORD", postgres_password).with_env("POSTGRES_DB", "ballast")
     # Once while it makes its database, once for good.
     _, at_postgres = start(postgres, 5432, "database system is ready to accept connections", times=2)
-    secrets = home.directory("secrets")
     return Endpoints(
         nats_url=f"nats://{at_nats}",
-        nats_monitor_url=f"http://{nats.get_container_host_ip()}:{nats.get_exposed_port(8222)}",
-        nats_password_files={user: str(secrets / f"nats-{user}.password") for user in passwords},
+        nats_monitor_url=f"http://{nats_container.get_container_host_ip()}:{nats_container.get_exposed_port(8222)}",
+        nats_seed_files={user: str(nats.seed_file(home, user)) for user in nats_config.USERS},
         redis_url=f"redis://{at_redis}/0",
         redis_url_file=str(home.secret_file("redis.url", f"redis://:{redis_password}@{at_redis}/0")),
         postgres_dsn=f"postgresql://ballast@{at_postgres}/ballast",
@@ -128,4 +129,4 @@ def _in_containers(stack: ExitStack) -> Endpoints:
 
 
 async def _provision(endpoints: Endpoints) -> None:
-    await nats_config.provision_at(endpoints.nats_url, endpoints.nats_password(nats_config.ADMIN))
+    await nats_config.provision_at(endpoints.login(nats_config.ADMIN))

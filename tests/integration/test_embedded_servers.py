@@ -1,7 +1,8 @@
-"""The embedded servers: passwords, ports, survival."""
+"""The embedded servers: keys and passwords, ports, survival."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -20,28 +21,27 @@ from nats.aio.client import Client
 from common.errors import BallastError, ConfigError
 from common.runtime import nats_config, subjects
 from common.runtime.embedded import EmbeddedServers, Endpoints, ProcessSpec, binaries
-from common.runtime.embedded.home import Home
+from common.runtime.embedded.home import Home, write_atomic
 from common.runtime.embedded.process import evict, lock_file, log_tail, spawn
+from common.runtime.login import Login, new_seed
 
 pytestmark = [pytest.mark.integration, pytest.mark.req("PLT-04")]
 
 
-async def _login(endpoints: Endpoints, user: str, password: str | None = None) -> Client:
+async def _login(endpoints: Endpoints, user: str, login: Login | None = None) -> Client:
     async def ignore(error: Exception) -> None:
         pass
 
     return await nats.connect(
         endpoints.nats_url,
-        user=user,
-        password=password or endpoints.nats_password(user),
-        inbox_prefix=nats_config.inbox_prefix(user),
+        **(login or endpoints.login(user)).options(),
         allow_reconnect=False,
         error_cb=ignore,
     )
 
 
 async def _write(endpoints: Endpoints) -> None:
-    await nats_config.provision_at(endpoints.nats_url, endpoints.nats_password(nats_config.ADMIN))
+    await nats_config.provision_at(endpoints.login(nats_config.ADMIN))
     client = await _login(endpoints, "market_data")
     await client.jetstream().publish("md.slice.v1.test", b"kept")
     await client.close()
@@ -60,7 +60,7 @@ async def _read(endpoints: Endpoints) -> tuple[bytes | None, str]:
     return message.data, value
 
 
-async def test_whoever_has_the_password_gets_in_and_nobody_else(servers: Endpoints) -> None:
+async def test_whoever_has_the_key_or_password_gets_in_and_nobody_else(servers: Endpoints) -> None:
     assert redis.Redis.from_url(servers.redis_url_with_password()).ping()
     with pytest.raises(redis.AuthenticationError):
         redis.Redis.from_url(servers.redis_url).ping()
@@ -71,7 +71,7 @@ async def test_whoever_has_the_password_gets_in_and_nobody_else(servers: Endpoin
     client = await _login(servers, "regime")
     await client.close()
     with pytest.raises(nats.errors.Error):
-        await _login(servers, "regime", "wrong")
+        await _login(servers, "regime", Login(servers.nats_url, "regime", new_seed()))
 
 
 async def test_what_was_written_survives_a_kill_of_every_server_at_once(home: Path) -> None:
@@ -98,6 +98,31 @@ async def test_ports_and_passwords_are_the_same_at_the_next_start_and_start_is_i
     with EmbeddedServers(home) as again:
         assert again == first
         assert again.postgres_dsn_with_password() == dsn
+
+
+async def test_a_home_of_the_days_of_passwords_goes_on_with_keys_and_keeps_its_tape(home: Path) -> None:
+    old = Home(home)
+    passwords = {user: old.password(f"nats-{user}") for user in nats_config.USERS}
+    port = old.ports(["nats"])["nats"]
+    store = old.directory("nats")
+    config = nats_config.server_config("127.0.0.1", port, "127.0.0.1:-1", str(store), dict.fromkeys(passwords, ""))
+    config["authorization"] = {"users": [{"user": user, "password": word} for user, word in passwords.items()]}
+    write_atomic(store / "nats.conf", json.dumps(config).encode(), mode=0o600)
+    argv = (str(binaries.nats_server()), "--config", str(store / "nats.conf"))
+    process = spawn(old, ProcessSpec(name="nats", argv=argv))
+    client = await nats.connect(f"nats://127.0.0.1:{port}", user="admin", password=passwords["admin"])
+    await nats_config.provision(client)
+    await client.jetstream().publish("md.slice.v1.test", b"kept")
+    await client.close()
+    process.terminate()
+    process.wait()
+
+    with EmbeddedServers(home) as endpoints:
+        client = await _login(endpoints, "operator")
+        assert (await client.jetstream().get_last_msg(subjects.STREAM, "md.slice.v1.test")).data == b"kept"
+        await client.close()
+    assert not list((home / "secrets").glob("nats-*"))
+    assert "password" not in (store / "nats.conf").read_text()
 
 
 def test_a_port_that_is_taken_meanwhile_is_chosen_anew(home: Path) -> None:
@@ -127,15 +152,16 @@ def test_a_home_is_run_by_one_process_at_a_time(home: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_no_password_can_be_seen_in_a_command_line_an_environment_or_a_log(home: Path) -> None:
+def test_no_secret_can_be_seen_in_a_command_line_an_environment_or_a_log(home: Path) -> None:
     servers = EmbeddedServers(home)
     servers.start()
     try:
-        secrets = [path.read_text() for path in (home / "secrets").glob("*.password")]
-        assert len(secrets) == len(nats_config.USERS) + len({"redis", "postgres", "postgres-superuser"})
+        kept = [*(home / "secrets").glob("*.password"), *(home / "secrets").glob("nats_*")]
+        secrets = [path.read_text() for path in kept]
+        assert len(set(secrets)) == len(nats_config.USERS) + len({"redis", "postgres", "postgres-superuser"})
         proc = [Path(f"/proc/{process.pid}") for process in servers.processes.values()]
         seen = [(path / name).read_text() for path in proc for name in ("cmdline", "environ")]
-        seen += [path.read_text() for path in (home / "logs").iterdir()]
+        seen += [path.read_text() for path in (home / "logs").iterdir()] + [(home / "nats/nats.conf").read_text()]
         assert not [secret for secret in secrets for text in seen if secret in text]
     finally:
         servers.stop()

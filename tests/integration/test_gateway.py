@@ -23,7 +23,7 @@ from common.messages.market_data import Bar
 from common.messages.orders import Order
 from common.runtime.embedded import EmbeddedServers, Endpoints
 from common.runtime.nats_config import provision_at
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.testing.builders import EUR_USD, a
@@ -44,7 +44,7 @@ async def own(home: Path) -> AsyncIterator[tuple[Stage, EmbeddedServers]]:
     """On servers of its own, that may be killed."""
     servers = EmbeddedServers(home / "servers")
     endpoints = servers.start()
-    await provision_at(endpoints.nats_url, endpoints.nats_password("admin"))
+    await provision_at(endpoints.login("admin"))
     stage = Stage(endpoints, home)
     with stage.recorder, stage.gateway:
         yield stage, servers
@@ -231,10 +231,7 @@ async def test_the_stream_conflates_prices_and_keeps_every_fill(stage: Stage) ->
     url = stage.url.replace("http", "ws") + "/api/v1/stream?topics=prices,trades"
     mine = {"Authorization": "Basic " + base64.b64encode(f"admin:{stage.password}".encode()).decode()}
     async with websockets.connect(url, additional_headers=mine) as socket:
-        tapes = {
-            user: await NatsTape.connect(Login(stage.endpoints.nats_url, user, stage.endpoints.nats_password(user)))
-            for user in ("market_data", "execution")
-        }
+        tapes = {user: await NatsTape.connect(stage.endpoints.login(user)) for user in ("market_data", "execution")}
         for step in range(1, 501):
             for user, message in (
                 ("market_data", a(m.MarketSlice, step=step, quotes=(), bars=(a(Bar, close=float(step)),))),

@@ -24,8 +24,9 @@ from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded import Endpoints
 from common.runtime.emergency import STOP_FILE, ask_to_stop
 from common.runtime.lease import Lease
+from common.runtime.login import Login
 from common.runtime.nats_config import ADMIN, begin_new_tape_at
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.testing.builders import a
@@ -66,7 +67,7 @@ class Pair:
 
 @pytest.fixture
 def endpoints(servers: Endpoints) -> Endpoints:
-    begin = begin_new_tape_at(servers.nats_url, servers.nats_password(ADMIN))
+    begin = begin_new_tape_at(servers.login(ADMIN))
     asyncio.run(begin)
     time.sleep(2.5)  # leases of a test before
     return servers
@@ -237,7 +238,7 @@ def leading(home: Path, service: str) -> str:
 
 
 def guardian_login(endpoints: Endpoints) -> Login:
-    return Login(endpoints.nats_url, "risk_guardian", endpoints.nats_password("risk_guardian"))
+    return endpoints.login("risk_guardian")
 
 
 async def leases_taken(endpoints: Endpoints) -> list[LeaseTaken]:

@@ -19,7 +19,8 @@ from common.runtime.codec import decode_envelope
 from common.runtime.heartbeat import keep_beating
 from common.runtime.http import Health
 from common.runtime.lease import Lease
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.login import Login
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.testing.builders import a
@@ -145,7 +146,7 @@ def test_a_connection_that_is_open_one_way_only_is_given_up(cluster: NatsCluster
         direct = cluster.login(SERVICE)
         host, port = direct.url.split(",")[0].removeprefix("nats://").split(":")
         async with Partition(host, int(port)) as partition:
-            speaker = Speaker(Login(partition.url, SERVICE, direct.password))
+            speaker = Speaker(Login(partition.url, SERVICE, direct.seed))
             speaking = asyncio.create_task(speaker.run())
             await speaker.until_speaks()
             speaker.login = direct

@@ -25,7 +25,7 @@ from common.runtime import codec
 from common.runtime import redis as hot
 from common.runtime.embedded import EmbeddedServers, Endpoints
 from common.runtime.nats_config import provision_at
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.runtime.tape import Record
@@ -51,7 +51,7 @@ class Stage:
 
     async def say(self, user: str, *messages: Message) -> list[int]:
         """Their sequences on the tape."""
-        tape = await NatsTape.connect(Login(self.endpoints.nats_url, user, self.endpoints.nats_password(user)))
+        tape = await NatsTape.connect(self.endpoints.login(user))
         stored = []
         for message in messages:
             identity = f"{time.time_ns()}:{len(stored)}"
@@ -113,7 +113,7 @@ async def own(home: Path) -> AsyncIterator[tuple[Stage, EmbeddedServers]]:
     """On servers of its own, that may be killed."""
     servers = EmbeddedServers(home / "servers")
     endpoints = servers.start()
-    await provision_at(endpoints.nats_url, endpoints.nats_password("admin"))
+    await provision_at(endpoints.login("admin"))
     stage = Stage(endpoints, home, endpoints.postgres_dsn_with_password())
     yield stage, servers
     stage.recorder.kill()
@@ -209,9 +209,7 @@ async def test_a_wiped_redis_is_filled_from_postgresql(stage: Stage) -> None:
 async def test_what_nobody_understands_is_a_dead_letter_and_its_neighbors_are_recorded(stage: Stage) -> None:
     with stage.recorder:
         await stage.say("market_data", a(m.RunStarted))
-        tape = await NatsTape.connect(
-            Login(stage.endpoints.nats_url, "market_data", stage.endpoints.nats_password("market_data"))
-        )
+        tape = await NatsTape.connect(stage.endpoints.login("market_data"))
         good = envelope("market_data", a(m.MarketSlice), f"good-{time.time_ns()}", cause=None)
         newer = msgspec.structs.replace(good, id=f"newer-{time.time_ns()}", type="md.slice.v9")
         broken = msgspec.structs.replace(good, id=f"broken-{time.time_ns()}", data=msgspec.Raw(b'{"book":7}'))

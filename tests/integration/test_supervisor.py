@@ -16,9 +16,10 @@ import nats
 import pytest
 
 from common.errors import BallastError, ConfigError
-from common.runtime import nats_config, subjects
+from common.runtime import subjects
 from common.runtime.embedded import ProcessSpec
 from common.runtime.environment import Environment
+from common.runtime.login import Login
 from common.runtime.supervisor import ProcessStatus, Status, Supervisor, memory_pss, stop_running
 from common.runtime.supervisor.child import LONGEST_DELAY_S, restart_delay_s
 
@@ -52,9 +53,7 @@ async def test_servers_streams_and_services_are_there_and_gone_after(home: Path)
         assert {process.restarts for process in status.processes.values()} == {0}
         client = await nats.connect(
             supervisor.endpoints.nats_url,
-            user="regime",
-            password=supervisor.endpoints.nats_password("regime"),
-            inbox_prefix=nats_config.inbox_prefix("regime"),
+            **supervisor.endpoints.login("regime").options(),
         )
         assert (await client.jetstream().stream_info(subjects.STREAM)).state.messages == 0
         await client.close()
@@ -93,12 +92,12 @@ async def test_a_service_is_told_where_everything_is(home: Path) -> None:
         endpoints = supervisor.endpoints
         assert (told.home, told.service, told.nats_user) == (home, "regime", "regime")
         assert told.nats_url == endpoints.nats_url
-        assert told.nats_password() == endpoints.nats_password("regime")
+        assert Login.of(told) == endpoints.login("regime")
         assert told.redis_url() == endpoints.redis_url_with_password()
         assert told.postgres_dsn() == endpoints.postgres_dsn_with_password()
         assert told.http_port == supervisor.status.processes["regime"].http_port
         assert told.config.read_text() == "{}"
-        assert told.nats_password() not in log.read_text()
+        assert Login.of(told).seed not in log.read_text()
 
 
 async def test_a_service_that_refuses_its_configuration_ends_everything_with_its_own_words(home: Path) -> None:

@@ -36,7 +36,7 @@ from common.model.time import Timeframe
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded import Endpoints
 from common.runtime.nats_config import ADMIN, begin_new_tape_at
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.testing.builders import EUR_USD, T0, a
@@ -104,12 +104,12 @@ class Market:
         return [message for message in found if isinstance(message, kind)]
 
     async def _connect(self, user: str) -> NatsTape:
-        return await NatsTape.connect(Login(self._endpoints.nats_url, user, self._endpoints.nats_password(user)))
+        return await NatsTape.connect(self._endpoints.login(user))
 
 
 @pytest.fixture
 def market(servers: Endpoints) -> Iterator[Market]:
-    asyncio.run(begin_new_tape_at(servers.nats_url, servers.nats_password(ADMIN)))
+    asyncio.run(begin_new_tape_at(servers.login(ADMIN)))
     asyncio.run(_migrate(servers.postgres_dsn_with_password()))
     time.sleep(2.5)  # leases of a test before
     return Market(servers)

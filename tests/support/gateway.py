@@ -21,7 +21,7 @@ from common.messages.base import Envelope, Message
 from common.messages.orders import Order
 from common.runtime import codec
 from common.runtime.embedded import Endpoints
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.testing.builders import T0, a
@@ -47,7 +47,7 @@ class Stage:
         return httpx.AsyncClient(base_url=self.url, auth=("admin", self.password), timeout=20, **more)
 
     async def say(self, user: str, message: Message, cause: Said | None = None) -> Said:
-        tape = await NatsTape.connect(Login(self.endpoints.nats_url, user, self.endpoints.nats_password(user)))
+        tape = await NatsTape.connect(self.endpoints.login(user))
         said = envelope(user, message, f"{user}:{time.time_ns()}", cause=(cause[0], 0, cause[1]) if cause else None)
         seq = await (await tape.append(subject(message), said))
         await tape.close()
@@ -55,9 +55,7 @@ class Stage:
 
     async def last(self, kind: type[Message]) -> tuple[int, Message]:
         """The newest message of a kind on the tape."""
-        tape = await NatsTape.connect(
-            Login(self.endpoints.nats_url, "operator", self.endpoints.nats_password("operator"))
-        )
+        tape = await NatsTape.connect(self.endpoints.login("operator"))
         record = await tape.last([f"{kind.TYPE}.>"])
         await tape.close()
         assert record is not None

@@ -18,7 +18,7 @@ from common.runtime import nats_config
 from common.runtime.embedded import nats
 from common.runtime.embedded.home import Home
 from common.runtime.embedded.process import Process, spawn, stop
-from common.runtime.nats_tape import Login
+from common.runtime.login import Login
 from common.runtime.subjects import STREAM
 
 FORMED_WITHIN_S: Final = 30.0
@@ -52,7 +52,7 @@ class NatsCluster:
         """To any server of the cluster, or to those named."""
         urls = self.url.split(",")
         url = ",".join(urls[number] for number in servers) if servers else self.url
-        return Login(url, user, self.home.password(nats.password_name(user)))
+        return nats.login(self.home, url, user)
 
     def start(self, number: int) -> None:
         self._processes[number] = spawn(self.home, self.servers[number].spec)
@@ -95,9 +95,8 @@ class NatsCluster:
         return next((s.get("cluster", {}).get("leader", "") for s in streams if s["name"] == STREAM), "")
 
     def _provisioned(self) -> bool:
-        password = self.home.password(nats.password_name(nats_config.ADMIN))
         with contextlib.suppress(TapeError):
-            asyncio.run(nats_config.provision_at(self.url, password, len(self.servers)))
+            asyncio.run(nats_config.provision_at(self.login(nats_config.ADMIN), len(self.servers)))
             return True
         return False
 

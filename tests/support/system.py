@@ -19,7 +19,8 @@ from common.errors import BallastError
 from common.messages import Envelope, Message
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.login import Login
+from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import Status
 from common.runtime.tape import Record
 
@@ -115,7 +116,7 @@ def until(true: Callable[[], bool], what: str, within_s: float = 60) -> None:
 
 def login(home: Path, user: str) -> Login:
     endpoints = Endpoints.load(home)
-    return Login(endpoints.nats_url, user, endpoints.nats_password(user))
+    return endpoints.login(user)
 
 
 async def _read(home: Path, user: str, kinds: Iterable[type[Message]] = ALL) -> list[tuple[int, Envelope, Message]]:

@@ -24,7 +24,7 @@ from common.runtime.codec import decode_envelope
 from common.runtime.embedded import EmbeddedServers
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.nats_config import ADMIN, provision_at
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.tape import Record
 from market_data.source import source
 
@@ -110,7 +110,7 @@ def _end_of(config: dict[str, Any], steps: int) -> int:
 
 
 async def _read_all(endpoints: Endpoints) -> list[tuple[Envelope, int]]:
-    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    tape = await NatsTape.connect(endpoints.login("operator"))
     found: list[tuple[Envelope, int]] = []
     over = asyncio.Event()
 
@@ -147,7 +147,7 @@ def _sizes(envelopes: list[tuple[Envelope, int]]) -> list[int]:
 async def _relay(home: Path, load: Load) -> list[float]:
     """The same number of hops, each its own process that does nothing but hand on."""
     with EmbeddedServers(home) as endpoints:
-        await provision_at(endpoints.nats_url, endpoints.nats_password(ADMIN))
+        await provision_at(endpoints.login(ADMIN))
         return await drive(endpoints, home, load)
 
 

@@ -16,7 +16,7 @@ from common.model.enums import TradingState
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.emergency import ask_to_stop
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.runtime.tape import Record
@@ -55,7 +55,7 @@ def endpoints_of(home: Path) -> Endpoints:
 async def _command(home: Path, wanted: TradingState, reason: str, *, flatten: bool) -> dict[str, Any]:
     endpoints, author = endpoints_of(home), getpass.getuser()
     try:
-        tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+        tape = await NatsTape.connect(endpoints.login("operator"))
     except TapeError as error:
         raise UnreachableError(str(error)) from error
     try:

@@ -140,9 +140,7 @@ async def _until_stopped(client: Client) -> None:
 async def _login(endpoints: Endpoints, user: str) -> Client:
     return await nats.connect(
         endpoints.nats_url,
-        user=user,
-        password=endpoints.nats_password(user),
-        inbox_prefix=f"_INBOX_{user}".encode(),
+        **endpoints.login(user).options(),
     )
 
 

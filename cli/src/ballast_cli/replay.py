@@ -18,7 +18,7 @@ from common.messages.control import RunStarted
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded import EmbeddedServers
 from common.runtime.embedded.endpoints import Endpoints
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import Status
 from common.runtime.tape import Record
 from market_data.source import FeedSource, source
@@ -119,7 +119,7 @@ def replay(home: Path, watchers: Sequence[Callable[[Message], None]] = ()) -> di
 
 
 async def _check(endpoints: Endpoints, watchers: Sequence[Callable[[Message], None]]) -> dict[str, Any]:
-    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    tape = await NatsTape.connect(endpoints.login("operator"))
     run = Replay(watchers)
     try:
         count = await _read_all(tape, run)

@@ -16,7 +16,7 @@ from common.errors import TapeError
 from common.messages.control import RunStarted
 from common.messages.risk import RunStress, ScenarioResult, StressTested
 from common.runtime.codec import decode, decode_envelope
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.runtime.tape import Record
@@ -27,7 +27,7 @@ SHOWN: Final = 3  # instruments of a scenario, in words
 async def stress(home: Path) -> dict[str, Any]:
     """The guardian's answer, worst scenario first; `confirmed` is false when it stays silent. Raises TapeError."""
     endpoints, author = endpoints_of(home), getpass.getuser()
-    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    tape = await NatsTape.connect(endpoints.login("operator"))
     try:
         begun = await tape.last([pattern(RunStarted)])
         if begun is None:

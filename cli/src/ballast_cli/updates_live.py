@@ -18,7 +18,7 @@ from common.messages.control import ParameterMoved, ParametersChanged, RunStarte
 from common.model.time import NS_PER_DAY
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
 from common.runtime.supervisor import Status
@@ -101,7 +101,7 @@ async def _history(endpoints: Endpoints) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def _tell(endpoints: Endpoints, ledger: Ledger) -> None:
-    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    tape = await NatsTape.connect(endpoints.login("operator"))
     try:
         begun = await tape.last([f"{RunStarted.TYPE}.>"])
         if begun is None:

@@ -22,6 +22,7 @@ from nats.js.errors import NotFoundError
 from common.contracts import DOMAINS, INPUTS, LEASED, OPERATORS, own_pattern, publishes
 from common.errors import TapeError
 from common.runtime import subjects
+from common.runtime.login import Login, close, explain, inbox_prefix
 from common.runtime.tape import LEASE_TTL_S
 
 T = TypeVar("T")
@@ -96,15 +97,18 @@ class Cluster(NamedTuple):
     routes: tuple[str, ...]
 
 
-def inbox_prefix(user: str) -> str:
-    """Where the replies to `user` arrive; no other user can listen there."""
-    return f"_INBOX_{user}"
+class Tls(NamedTuple):
+    """Paths where a server finds its certificate, its key, and the authority that signed it and those of its cluster."""
+
+    cert_file: str
+    key_file: str
+    ca_file: str
 
 
 def may_publish(user: str) -> list[str]:
     """Subject patterns on which `user` may publish."""
     if user == ADMIN:
-        return ["$JS.API.>"]
+        return ["$JS.API.>", "$JS.SNAPSHOT.>"]  # the second: packed streams, in and out, piece by piece
     read = [subjects.STREAM, *([subjects.DEAD_LETTERS] if user in OPERATORS else [])]
     return [
         *(own_pattern(message, user) for message in publishes(user)),
@@ -127,12 +131,11 @@ def may_subscribe(user: str) -> list[str]:
     return [inbox, subjects.heartbeat(">"), *([RAW] if user in RAW_SUBSCRIBERS else [])]
 
 
-def authorization(passwords: Mapping[str, str]) -> dict[str, Any]:
-    """The section `authorization` of a nats-server configuration. `passwords` has one for each of USERS."""
+def authorization(keys: Mapping[str, str]) -> dict[str, Any]:
+    """The section `authorization` of a nats-server configuration. `keys` has the public nkey of each of USERS."""
     users = [
         {
-            "user": user,
-            "password": passwords[user],
+            "nkey": keys[user],
             "permissions": {"publish": {"allow": may_publish(user)}, "subscribe": {"allow": may_subscribe(user)}},
         }
         for user in USERS
@@ -141,9 +144,17 @@ def authorization(passwords: Mapping[str, str]) -> dict[str, Any]:
 
 
 def server_config(
-    host: str, port: int, monitor: str, store_dir: str, passwords: Mapping[str, str], cluster: Cluster | None = None
+    host: str,
+    port: int,
+    monitor: str,
+    store_dir: str,
+    keys: Mapping[str, str],
+    cluster: Cluster | None = None,
+    tls: Tls | None = None,
 ) -> dict[str, Any]:
-    """A whole nats-server configuration, to be written as JSON. `monitor` is the host:port of its HTTP endpoints."""
+    """A whole nats-server configuration, to be written as JSON, without any secret. `monitor` is the host:port of its HTTP
+    endpoints, `keys` are as for `authorization`.
+    """
     return {
         "server_name": cluster.server if cluster else "ballast",
         "host": host,
@@ -151,13 +162,15 @@ def server_config(
         "http": monitor,
         "max_payload": MAX_PAYLOAD_BYTES,
         "ping_interval": PING_EVERY,
-        **({"cluster": _cluster(host, cluster)} if cluster else {}),
+        **({"cluster": _cluster(host, cluster, tls)} if cluster else {}),
+        # "auto": who speaks plain text first is told after 50 ms that TLS is required, instead of hearing nothing at all.
+        **({"tls": {"cert_file": tls.cert_file, "key_file": tls.key_file, "handshake_first": "auto"}} if tls else {}),
         "jetstream": {
             "store_dir": store_dir,
             "sync_interval": "always",  # an acknowledged message survives a power failure (docs/adr)
             "max_memory_store": 64 * 2**20,
         },
-        "authorization": authorization(passwords),
+        "authorization": authorization(keys),
     }
 
 
@@ -168,14 +181,14 @@ async def provision(client: Client, replicas: int = 1) -> None:
         await _ensure(stream, config.evolve(num_replicas=replicas))
 
 
-async def provision_at(url: str, password: str, replicas: int = 1) -> None:
-    """Logs in as ADMIN and provisions. Raises TapeError when the server is out of reach or refuses."""
-    await _as_admin(url, password, partial(provision, replicas=replicas))
+async def provision_at(login: Login, replicas: int = 1) -> None:
+    """Logs in, as ADMIN, and provisions. Raises TapeError when the server is out of reach or refuses."""
+    await once(login, partial(provision, replicas=replicas))
 
 
-async def begin_new_tape_at(url: str, password: str) -> int:
-    """Empties the tape and forgets all snapshots. Returns the last sequence there was: the new tape goes on behind it."""
-    return await _as_admin(url, password, _empty)
+async def begin_new_tape_at(login: Login) -> int:
+    """Empties the tape and forgets all snapshots, as ADMIN. Returns the last sequence there was: the new tape goes on behind it."""
+    return await once(login, _empty)
 
 
 async def _empty(client: Client) -> int:
@@ -185,24 +198,22 @@ async def _empty(client: Client) -> int:
     return (await stream.stream_info(subjects.STREAM)).state.last_seq
 
 
-async def _as_admin(url: str, password: str, work: Callable[[Client], Awaitable[T]]) -> T:
+async def once(login: Login, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Does some work on a connection of its own. Raises TapeError when the server is out of reach or refuses."""
     client = Client()
     try:
         await client.connect(
-            url.split(","),
-            user=ADMIN,
-            password=password,
-            name=ADMIN,
-            inbox_prefix=inbox_prefix(ADMIN).encode(),
+            login.url.split(","),
+            **login.options(),
             allow_reconnect=False,
             max_reconnect_attempts=1,
             error_cb=_ignore,  # what matters is raised as well
         )
         return await work(client)
     except (NatsError, OSError, TimeoutError) as error:
-        raise TapeError(f"{url} as {ADMIN}: {str(error) or type(error).__name__}") from error
+        raise TapeError(f"{login.url} as {login.user}: {explain(error)}") from error
     finally:
-        await client.close()
+        await close(client)
 
 
 async def _ignore(error: Exception) -> None:
@@ -216,9 +227,11 @@ async def _ensure(stream: JetStreamContext, config: StreamConfig) -> None:
         await stream.add_stream(config)
 
 
-def _cluster(host: str, cluster: Cluster) -> dict[str, Any]:
+def _cluster(host: str, cluster: Cluster, tls: Tls | None) -> dict[str, Any]:
     routes = [f"nats://{route}" for route in cluster.routes]
-    return {"name": "ballast", "host": host, "port": cluster.port, "routes": routes}
+    # Each shows its certificate to the others, as their client.
+    secured = {"tls": {**tls._asdict(), "verify": True}} if tls else {}
+    return {"name": "ballast", "host": host, "port": cluster.port, "routes": routes, **secured}
 
 
 def _read_stream(stream: str) -> tuple[str, ...]:

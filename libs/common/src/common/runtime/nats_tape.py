@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from nats.aio.client import Client
@@ -19,14 +18,15 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
-from common.errors import TapeError
+from common.errors import ConfigError, TapeError
 from common.messages.base import Envelope
 from common.runtime import subjects
 from common.runtime.codec import encode_envelope
+from common.runtime.login import Login, close, explain, forbidden, inbox_prefix
 from common.runtime.nats_finder import first_to_answer
 from common.runtime.nats_outbox import FENCE_HEADERS, Letter, Outbox, PubAck, read_ack
 from common.runtime.tape import Handler, Holder, Record
-from common.runtime.tracing import traceparent
+from common.runtime.tracing import publishing
 
 ACK_TIMEOUT_S: Final = 10.0
 OVERDUE_S: Final = 5.0  # a stream that lost its leader says nothing; who waits longer starts over
@@ -35,15 +35,9 @@ ASK_AGAIN_AFTER_S: Final = 1.0  # where asking again is what the caller does any
 _TROUBLE: Final = (NatsError, APIError, OSError, TimeoutError, asyncio.TimeoutError)
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Where (several servers of one cluster separated by commas) and as whom. The inbox prefix is the user's own, so that no
-    service can read another's replies.
-    """
-
-    url: str
-    user: str
-    password: str
+class StreamSize(NamedTuple):
+    messages: int
+    size_bytes: int
 
 
 class _Unacked(NamedTuple):
@@ -67,7 +61,8 @@ class NatsTape:
         self.broken: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._client = client
         self._stream = client.jetstream(prefix="$JS.API", timeout=ANSWER_WITHIN_S)
-        self._inbox = f"_INBOX_{login.user}.ack"
+        self._inbox = f"{inbox_prefix(login.user)}.ack"
+        self._user = login.user
         self._tokens = itertools.count()
         self._acks: dict[str, _Unacked] = {}
         self._fence: _Fence | None = None
@@ -78,16 +73,15 @@ class NatsTape:
 
     @classmethod
     async def connect(cls, login: Login, timeout_s: int = 2) -> NatsTape:
-        """Raises TapeError when the server is out of reach or refuses the login, or the stream is not there."""
+        """Raises TapeError when the server is out of reach or refuses the login, or the stream is not there; ConfigError when
+        the user may not do what every user of the tape does.
+        """
         client = Client()
         tape = cls(client, login)
         try:
             await client.connect(
                 await first_to_answer(login.url.split(","), timeout_s),
-                user=login.user,
-                password=login.password,
-                name=login.user,
-                inbox_prefix=f"_INBOX_{login.user}".encode(),
+                **login.options(),
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # else it tries a dead server for two minutes, whatever allow_reconnect says
                 reconnect_time_wait=0,
@@ -97,11 +91,12 @@ class NatsTape:
                 pending_size=64 * 1024 * 1024,
             )
             await client.subscribe(f"{tape._inbox}.*", cb=tape._on_ack)
-            info = await asyncio.wait_for(tape._stream.stream_info(subjects.STREAM), ASK_AGAIN_AFTER_S)
+            async with asyncio.timeout(ASK_AGAIN_AFTER_S):
+                info = await tape._stream.stream_info(subjects.STREAM)
             tape._replicated = (info.config.num_replicas or 1) > 1
         except _TROUBLE as error:
             await tape.close()
-            raise TapeError(f"{login.url} as {login.user}: {_say(error)}") from error
+            raise tape._why(f"{login.url} as {login.user}: {explain(error)}") from error
         return tape
 
     async def append(self, subject: str, envelope: Envelope) -> asyncio.Future[int]:
@@ -132,12 +127,13 @@ class NatsTape:
 
     async def lease_of(self, service: str) -> Holder | None:
         try:
-            asked = self._stream.get_last_msg(f"KV_{subjects.LEASES}", subjects.lease(service))
-            entry = await asyncio.wait_for(asked, ASK_AGAIN_AFTER_S)
+            # Not wait_for: its task, canceled just as it fails, would print a traceback.
+            async with asyncio.timeout(ASK_AGAIN_AFTER_S):
+                entry = await self._stream.get_last_msg(f"KV_{subjects.LEASES}", subjects.lease(service))
         except NotFoundError:
             return None
         except _TROUBLE as error:
-            raise TapeError(f"lease of {service}: {_say(error)}") from error
+            raise self._why(f"lease of {service}: {explain(error)}") from error
         return Holder((entry.data or b"").decode(), entry.seq or 0)
 
     async def hold_lease(self, service: str, name: str, revision: int) -> int | None:
@@ -149,7 +145,7 @@ class NatsTape:
         except BadRequestError:  # wrong last sequence
             return None
         except _TROUBLE as error:
-            raise TapeError(f"lease of {service}: {_say(error)}") from error
+            raise self._why(f"lease of {service}: {explain(error)}") from error
         return int(ack.seq)
 
     async def read(self, patterns: Sequence[str], from_seq: int, handler: Handler) -> int:
@@ -165,7 +161,7 @@ class NatsTape:
                 return  # delivered again by a reset consumer; or no longer to be trusted
             last_seq = seq
             try:
-                await handler(Record(seq, message.data, int(tokens[8])))
+                await handler(Record(seq, message.data, int(tokens[8]), (message.headers or {}).get("traceparent", "")))
             except Exception as error:  # noqa: BLE001 (a bug of the handler belongs to the owner of the tape)
                 self._break(error)
 
@@ -193,13 +189,21 @@ class NatsTape:
         found = [record for record in await asyncio.gather(*map(self._last_of, patterns)) if record]
         return max(found, default=None)
 
+    async def sizes(self) -> dict[str, StreamSize]:
+        """Of the tape and of the bucket of snapshots, by name. Raises TapeError."""
+        names = (subjects.STREAM, f"KV_{subjects.SNAPSHOTS}")
+        infos = await asyncio.gather(*(self._ask(self._stream.stream_info(name)) for name in names))
+        return {
+            name: StreamSize(info.state.messages, info.state.bytes) for name, info in zip(names, infos, strict=True)
+        }
+
     async def get_snapshot(self, service: str) -> bytes | None:
         try:
             entry = await self._stream.get_last_msg(f"KV_{subjects.SNAPSHOTS}", f"$KV.{subjects.SNAPSHOTS}.{service}")
         except NotFoundError:
             return None
         except _TROUBLE as error:
-            raise TapeError(f"snapshot of {service}: {_say(error)}") from error
+            raise self._why(f"snapshot of {service}: {explain(error)}") from error
         return entry.data
 
     async def put_snapshot(self, service: str, value: bytes) -> None:
@@ -228,14 +232,14 @@ class NatsTape:
         self._closing = True
         self._outbox.close()
         if not self._client.is_closed:
-            await self._client.close()
+            await close(self._client)
 
     async def _put(self, subject: str, envelope: Envelope, fence: _Fence | None) -> asyncio.Future[int]:
         if self.broken.done():
             raise self.broken.result()
         token = str(next(self._tokens))
         stored: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        headers = {"Nats-Msg-Id": envelope.id, "traceparent": traceparent(envelope)}
+        headers = {"Nats-Msg-Id": envelope.id, "traceparent": publishing(subject, envelope, stored)}
         if fence is not None:
             if not fence.held():
                 raise TapeError("append: the lease is no longer held")
@@ -248,7 +252,7 @@ class NatsTape:
         try:
             await self._client.publish(subject, payload, reply=f"{self._inbox}.{token}", headers=headers)
         except _TROUBLE as error:
-            raise TapeError(f"append {subject}: {_say(error)}") from error
+            raise self._why(f"append {subject}: {explain(error)}") from error
         return stored
 
     async def _last_of(self, pattern: str) -> Record | None:
@@ -257,17 +261,20 @@ class NatsTape:
         except NotFoundError:
             return None
         except _TROUBLE as error:
-            raise TapeError(f"last {pattern}: {_say(error)}") from error
+            raise self._why(f"last {pattern}: {explain(error)}") from error
         return Record(entry.seq or 0, entry.data or b"", 0)
 
     async def _ask(self, request: Awaitable[Any]) -> Any:
         try:
             return await request
         except _TROUBLE as error:
-            raise TapeError(_say(error)) from error
+            raise self._why(explain(error)) from error
 
     async def _on_ack(self, message: Msg) -> None:
-        self._settle(message.subject.rpartition(".")[2], read_ack(message.data))
+        # A consumer of the tape may be aimed even at this inbox, but what it delivers keeps its own subject: no forged acks.
+        inbox, _, token = message.subject.rpartition(".")
+        if inbox == self._inbox:
+            self._settle(token, read_ack(message.data))
 
     def _settle(self, token: str, ack: PubAck) -> None:
         unacked = self._acks.pop(token, None)
@@ -280,11 +287,16 @@ class NatsTape:
             unacked.stored.set_result(ack.seq)
 
     async def _on_error(self, error: Exception) -> None:
-        self._break(TapeError(_say(error)))
+        self._break(forbidden(error, self._user) or TapeError(explain(error)))
 
     async def _on_closed(self) -> None:
         if not self._closing:
             self._break(TapeError("connection to NATS lost"))
+
+    def _why(self, said: str) -> Exception:
+        """What is forbidden looks like a timeout to whoever asked: then that is the reason."""
+        reason = self.broken.result() if self.broken.done() else None
+        return reason if isinstance(reason, ConfigError) else TapeError(said)
 
     def _break(self, error: Exception) -> Exception:
         if not self.broken.done():
@@ -292,7 +304,3 @@ class NatsTape:
         for unacked in self._acks.values():
             unacked.stored.cancel()
         return error
-
-
-def _say(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -38,7 +38,7 @@ class ServiceProcess:
             service=service,
             nats_url=endpoints.nats_url,
             nats_user=service,
-            nats_password_file=Path(endpoints.nats_password_files[service]),
+            nats_seed_file=Path(endpoints.nats_seed_files[service]),
             http_port=self.port,
             config=config,
             redis_url_file=Path(endpoints.redis_url_file),

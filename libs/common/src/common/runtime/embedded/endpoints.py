@@ -1,4 +1,4 @@
-"""Where the servers are, and in which files their passwords lie."""
+"""Where the servers are, and in which files their secrets lie."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import msgspec
 from common.errors import ConfigError
 from common.runtime.embedded.home import Home, write_atomic
 from common.runtime.environment import read_secret
+from common.runtime.login import Login, read_seed
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """Kept in `run/endpoints.json`. URLs are without passwords; `*_file` and `*_files` are paths of secrets."""
+    """Kept in `run/endpoints.json`. URLs are without secrets; `*_file` and `*_files` are paths of secrets."""
 
     nats_url: str
     nats_monitor_url: str
-    nats_password_files: dict[str, str]  # by user: the services, "operator" and "admin"
+    nats_seed_files: dict[str, str]  # by user: the services, "operator" and "admin"
     redis_url: str
     redis_url_file: str
     postgres_dsn: str
     postgres_dsn_file: str
 
-    def nats_password(self, user: str) -> str:
-        return read_secret(Path(self.nats_password_files[user]))
+    def login(self, user: str) -> Login:
+        """Of one of `nats_config.USERS`."""
+        return Login(self.nats_url, user, read_seed(Path(self.nats_seed_files[user])))
 
     def redis_url_with_password(self) -> str:
         return read_secret(Path(self.redis_url_file))

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -52,12 +52,16 @@ class Home:
         write_atomic(path, value.encode(), mode=0o600)
         return path
 
-    def password(self, name: str) -> str:
-        """The password of that name: made up at the first call, the same ever after."""
-        path = self.directory("secrets") / f"{name}.password"
+    def secret(self, name: str, make: Callable[[], str]) -> str:
+        """The content of `secrets/<name>`: made at the first call, the same ever after."""
+        path = self.directory("secrets") / name
         if not path.is_file():
-            self.secret_file(path.name, secrets.token_urlsafe(24))
+            self.secret_file(name, make())
         return path.read_text()
+
+    def password(self, name: str) -> str:
+        """The password of that name, kept in `secrets/<name>.password`."""
+        return self.secret(f"{name}.password", lambda: secrets.token_urlsafe(24))
 
     def ports(self, names: Iterable[str]) -> dict[str, int]:
         """A free port on 127.0.0.1 for each name: the one of last time, or another where that is taken by now."""

@@ -6,6 +6,7 @@ import re
 import subprocess
 import urllib.request
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,14 +17,27 @@ from common.runtime.embedded import binaries
 from common.runtime.embedded.home import LOCALHOST, Home, write_atomic
 from common.runtime.embedded.process import ProcessSpec
 from common.runtime.embedded.server import BARE_ENV, Server
+from common.runtime.login import Login, new_seed, public_key
 from common.runtime.nats_config import Cluster
 
 NAME: Final = "nats"
 
 
-def password_name(user: str) -> str:
-    """Of its file in `secrets/`."""
-    return f"nats-{user}"
+def seed_file(home: Home, user: str) -> Path:
+    """Where the seed of its nkey is kept."""
+    return home.directory("secrets") / f"nats_{user}"
+
+
+def login(home: Home, url: str, user: str) -> Login:
+    """With the seed of this home, made at the first call."""
+    return Login(url, user, home.secret(seed_file(home, user).name, new_seed))
+
+
+def public_keys(home: Home) -> dict[str, str]:
+    """Of all users. What a home of an earlier build kept as their passwords goes."""
+    for user in nats_config.USERS:
+        (home.directory("secrets") / f"nats-{user}.password").unlink(missing_ok=True)
+    return {user: public_key(login(home, "", user).seed) for user in nats_config.USERS}
 
 
 def prepare(home: Home, port: int, monitor_port: int) -> Server:
@@ -48,10 +62,9 @@ def prepare_cluster(home: Home, size: int = 3) -> tuple[tuple[Server, ...], str]
 def _prepare(home: Home, name: str, port: int, monitor_port: int, cluster: Cluster | None = None) -> Server:
     binary = binaries.nats_server()
     _check_version(str(binary))
-    passwords = {user: home.password(password_name(user)) for user in nats_config.USERS}
     monitor = f"{LOCALHOST}:{monitor_port}"
     directory = home.directory(name)
-    config = nats_config.server_config(LOCALHOST, port, monitor, str(directory), passwords, cluster)
+    config = nats_config.server_config(LOCALHOST, port, monitor, str(directory), public_keys(home), cluster)
     path = directory / "nats.conf"
     write_atomic(path, msgspec.json.format(msgspec.json.encode(config)), mode=0o600)
     spec = ProcessSpec(name=name, argv=(str(binary), "--config", str(path)), env=BARE_ENV)

@@ -23,7 +23,7 @@ _POLL_S: Final = 0.005
 
 
 def prepare(home: Home) -> tuple[tuple[Server, ...], Endpoints]:
-    """Everything up to starting them: leftovers ended, ports, passwords, configuration, the database cluster."""
+    """Everything up to starting them: leftovers ended, ports, secrets, configuration, the database cluster."""
     for lock_path in sorted(home.run.glob("*.lock")):
         evict(lock_path)
     ports = home.ports((nats.NAME, _MONITOR, redis.NAME, postgres.NAME))
@@ -52,7 +52,7 @@ def wait_until_ready(home: Home, servers: Sequence[Server], processes: Mapping[s
 
 
 class EmbeddedServers:
-    """Starts and stops, nothing else; the supervisor also restarts. Data, ports and passwords stay in the home."""
+    """Starts and stops, nothing else; the supervisor also restarts. Data, ports and secrets stay in the home."""
 
     def __init__(self, root: Path) -> None:
         self._home = Home(root)
@@ -94,11 +94,10 @@ def _endpoints(home: Home, ports: dict[str, int]) -> Endpoints:
     at_redis, at_postgres = f"{LOCALHOST}:{ports[redis.NAME]}", f"{LOCALHOST}:{ports[postgres.NAME]}"
     redis_url = f"redis://:{home.password(redis.NAME)}@{at_redis}/0"
     dsn = f"postgresql://{postgres.ROLE}:{home.password(postgres.NAME)}@{at_postgres}/{postgres.DATABASE}"
-    secrets = home.directory("secrets")
     return Endpoints(
         nats_url=f"nats://{LOCALHOST}:{ports[nats.NAME]}",
         nats_monitor_url=f"http://{LOCALHOST}:{ports[_MONITOR]}",
-        nats_password_files={user: str(secrets / f"{nats.password_name(user)}.password") for user in nats_config.USERS},
+        nats_seed_files={user: str(nats.seed_file(home, user)) for user in nats_config.USERS},
         redis_url=f"redis://{at_redis}/0",
         redis_url_file=str(home.secret_file("redis.url", redis_url)),
         postgres_dsn=f"postgresql://{postgres.ROLE}@{at_postgres}/{postgres.DATABASE}",

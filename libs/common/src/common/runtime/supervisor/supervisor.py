@@ -114,7 +114,7 @@ class Supervisor:
         servers, self._endpoints = await asyncio.to_thread(embedded.prepare, self._home)
         await self._start_servers(servers)
         self._say("streams: provisioning")
-        await nats_config.provision_at(self.endpoints.nats_url, self.endpoints.nats_password(nats_config.ADMIN))
+        await nats_config.provision_at(self.endpoints.login(nats_config.ADMIN))
         if self._before_services:
             await self._before_services(self.endpoints)
         self._start_services()
@@ -155,7 +155,7 @@ class Supervisor:
             instance=instance or "1",
             nats_url=self.endpoints.nats_url,
             nats_user=service,
-            nats_password_file=Path(self.endpoints.nats_password_files[service]),
+            nats_seed_file=Path(self.endpoints.nats_seed_files[service]),
             http_port=http_port,
             config=self._config,
             redis_url_file=Path(self.endpoints.redis_url_file),
