@@ -14,6 +14,7 @@ import pytest
 
 from common.core import Effect
 from common.messages import HaltTrading, LeaseTaken, Message, RunStarted
+from common.model.account import Account
 from common.runtime import environment
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.emergency import STOP_FILE, ask_to_stop
@@ -21,6 +22,8 @@ from common.runtime.memory_tape import MemoryLog, MemoryTape
 from common.runtime.session import Session, envelope
 from common.runtime.subjects import subject
 from common.testing.builders import a
+from risk_guardian.gauges import Gauges
+from risk_guardian.settings import Settings
 from risk_guardian.shell import GuardianShell, obey_signals
 
 pytestmark = pytest.mark.req("RSK-09")
@@ -43,7 +46,7 @@ class Silent:
 async def watching(home: Path, log: MemoryLog, *, standby: bool = False) -> AsyncIterator[MemoryTape]:
     tape = MemoryTape(log)
     session = Session("risk_guardian", Silent(), tape, mark="m", run_id="run", standby=standby)
-    shell = GuardianShell(home)
+    shell = GuardianShell(home, Gauges(Settings(), Account()))
     await shell.stand_by(session, tape)
     try:
         yield tape

@@ -10,12 +10,13 @@ from typing import Final
 
 import msgspec
 
-from common.core import Effect
+from common.core import Core, Effect
 from common.errors import ConfigError, TapeError
 from common.messages.orders import GuardianLost, IntentFailed, IntentRecorded
 from common.messages.venue import NotFound, NotReceived, Report, Request, VenueConnection, VenueReported
 from common.model.enums import DenyCode
 from common.model.parties import GUARDIAN
+from common.runtime import metrics
 from common.runtime.service import Shell
 from common.runtime.session import Outside, Session
 from common.runtime.tape import Tape
@@ -25,6 +26,7 @@ from execution.effects import AmendAtVenue, CancelAtVenue, QueryOrder, RecordInt
 from execution.journal import UNRECORDED, Journal
 from execution.report_keys import answer_key, report_key
 from execution.settings import Settings
+from execution.state import State
 from execution.tape_loss import TapeLoss
 from execution.venue_settings import PAPER, check_venue
 
@@ -73,6 +75,13 @@ class ExecutionShell(Shell):
         self._spawn(self._watch(session))
         if self._venue is not None:
             self._spawn(self._venue.listen(self._on_venue))
+
+    def observe(self, core: Core) -> None:
+        state: State = core.state
+        paper = self._settings.venue == PAPER
+        metrics.WORKING_ORDERS.set(sum(order.ts_submitted > 0 for order in state.orders.values()))
+        metrics.BREAKS_OPEN.set(len(state.reconciliation.breaks))
+        metrics.VENUE_HEALTHY.labels(self._settings.venue).set(paper or state.connection.usable)
 
     async def stop(self) -> None:
         self._over = True
@@ -213,6 +222,7 @@ class ExecutionShell(Shell):
     async def _watch(self, session: Session) -> None:
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
+            metrics.GUARDIAN_AGE.set(self._silent_s())
             self._watch_tape()
             await self._watch_guardian(session)
 

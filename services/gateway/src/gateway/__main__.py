@@ -28,6 +28,7 @@ from gateway.settings import Settings
 from gateway.stream import Hub
 
 QUERY_TIMEOUT_S: Final = 10.0
+KEEP_ALIVE_S: Final = 75  # longer than a page waits between two requests: else it meets a connection that just closes
 
 
 async def main() -> int:
@@ -68,6 +69,7 @@ def _server(app: FastAPI, environment: Environment) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=2,
+            timeout_keep_alive=KEEP_ALIVE_S,
             ws_max_size=1024,
         )
     )
@@ -83,7 +85,9 @@ async def _serve(server: uvicorn.Server, process: Process, background: Iterable[
     for task in work:
         task.cancel()
     for task in done - {serving}:
-        process.log.error("bug: the process ends", exc_info=task.exception())
+        if isinstance(error := task.exception(), BallastError):
+            raise error
+        process.log.error("bug: the process ends", exc_info=error)
         return EXIT_BUG
     process.log.info("stopped")
     return 0

@@ -9,10 +9,12 @@ import redis.asyncio
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.staticfiles import StaticFiles
 
+from common.runtime import metrics
 from common.runtime.http import Health
 from common.runtime.postgres import Postgres
 from gateway import pages, problems, routes
 from gateway.auth import Keys
+from gateway.counted import Counted
 from gateway.guard import Guard
 from gateway.link import Link
 from gateway.settings import Settings
@@ -47,6 +49,7 @@ def build(
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     _stream(app, hub, settings.max_streams)
     app.add_middleware(Guard, keys=keys, hosts=settings.hosts)
+    app.add_middleware(Counted)  # the outermost: what the guard refuses was a request, too
     return app
 
 
@@ -63,11 +66,13 @@ def _stream(app: FastAPI, hub: Hub, max_streams: int) -> None:
             return
         client = Client(wanted)
         hub.clients.add(client)  # before it is told that it is in: it misses nothing from then on
+        metrics.WEBSOCKET_CLIENTS.set(len(hub.clients))
         try:
             await socket.accept()
             await _serve(socket, client)
         finally:
             hub.clients.discard(client)
+            metrics.WEBSOCKET_CLIENTS.set(len(hub.clients))
 
 
 async def _turn_away(socket: WebSocket, code: int, reason: str) -> None:

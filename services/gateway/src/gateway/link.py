@@ -18,7 +18,8 @@ from common.messages.base import Envelope, Message
 from common.runtime import metrics
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.heartbeat import SILENT_AFTER_S, Heartbeat, keep_beating
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.login import Login
+from common.runtime.nats_tape import NatsTape
 from common.runtime.service import Process, end
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
@@ -40,7 +41,7 @@ class Link:
     def __init__(self, process: Process, heard: Heard) -> None:
         environment = process.environment
         self._process = process
-        self._login = Login(environment.nats_url, environment.nats_user, environment.nats_password())
+        self._login = Login.of(environment)
         self._heard = heard
         self._tape: NatsTape | None = None
         self._book = ""
@@ -76,9 +77,11 @@ class Link:
         message = make(self._book, self._ts_event)
         sealed = envelope("gateway", message, f"{message.TYPE}:gateway:{secrets.token_hex(8)}", cause=None)
         try:
-            return await asyncio.wait_for(await tape.append(subject(message), sealed), ACK_WITHIN_S)
+            seq = await asyncio.wait_for(await tape.append(subject(message), sealed), ACK_WITHIN_S)
         except (TimeoutError, asyncio.CancelledError):
             raise TapeError("NATS did not acknowledge the command: it may or may not be on the tape") from None
+        metrics.MESSAGES_OUT.labels(message.TYPE).inc()
+        return seq
 
     def unique(self) -> str:
         """For the name of something that people order: no two are the same."""
@@ -133,6 +136,7 @@ class Link:
             self._seq = record.seq  # the recorder keeps it as a dead letter
             return
         self._note(record.seq, message)
+        metrics.MESSAGES_IN.labels(sealed.type).inc()
         metrics.LAST_SEQ.set(record.seq)
         metrics.LAG.set(record.pending)
         self._heard(record.seq, sealed, message)

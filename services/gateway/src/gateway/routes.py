@@ -15,6 +15,7 @@ from common.runtime.postgres import Postgres
 from gateway import explain, hot, queries
 from gateway.commands import add_commands
 from gateway.link import Link
+from gateway.reads import Reads
 
 PROPOSED: Final = "PROPOSED"
 _NO_ZERO: Final = r"^[^\x00]*$"  # PostgreSQL's text has no character 0
@@ -30,45 +31,46 @@ OrderId = Annotated[str, Path(max_length=200, pattern=_NO_ZERO)]
 def router(link: Link, postgres: Postgres, client: redis.asyncio.Redis, account: str) -> APIRouter:
     """All routes, on the three things they read from."""
     routes = APIRouter(prefix="/api/v1", default_response_class=Response)
-    _now(routes, client)
-    _orders(routes, postgres)
-    _history(routes, postgres)
+    reads = Reads(postgres, client)
+    _now(routes, reads)
+    _orders(routes, reads)
+    _history(routes, reads)
     _health(routes, link)
     add_commands(routes, link, account)
     return routes
 
 
-def _now(routes: APIRouter, client: redis.asyncio.Redis) -> None:
+def _now(routes: APIRouter, reads: Reads) -> None:
     @routes.get("/status", summary="What runs, how far it is, and whether it may trade")
     async def status() -> Response:
-        return _json(hot.status(await hot.read(client)))
+        return _json(hot.status(await reads.view()))
 
     @routes.get("/prices", summary="Last price of every instrument")
     async def prices() -> Response:
-        return _json(hot.prices(await hot.read(client)))
+        return _json(hot.prices(await reads.view()))
 
     @routes.get("/regime/current", summary="Regime per instrument and timeframe, with the values that decided")
     async def regime_current(instrument_id: Text = None) -> Response:
-        return _json(hot.regimes(await hot.read(client), instrument_id))
+        return _json(hot.regimes(await reads.view(), instrument_id))
 
     @routes.get("/strategies", summary="Every strategy's opinion of now")
     async def strategies() -> Response:
-        return _json(hot.signals(await hot.read(client)))
+        return _json(hot.signals(await reads.view()))
 
     @routes.get("/portfolio", summary="Equity, exposures, cash and positions")
     async def portfolio() -> Response:
-        return _json(hot.portfolio(await hot.read(client)))
+        return _json(hot.portfolio(await reads.view()))
 
     @routes.get("/positions", summary="Positions with their profit at the last price")
     async def positions() -> Response:
-        return _json(hot.positions(await hot.read(client)))
+        return _json(hot.positions(await reads.view()))
 
     @routes.get("/risk/portfolio", summary="The guardian's view: drawdown, exposure, ladders, trading state")
     async def risk() -> Response:
-        return _json(hot.risk(await hot.read(client)))
+        return _json(hot.risk(await reads.view()))
 
 
-def _orders(routes: APIRouter, postgres: Postgres) -> None:
+def _orders(routes: APIRouter, reads: Reads) -> None:
     @routes.get("/orders", summary="Orders with state and reason, newest first")
     async def orders(
         state: OrderState | Literal["PROPOSED"] | None = None,
@@ -77,34 +79,34 @@ def _orders(routes: APIRouter, postgres: Postgres) -> None:
         before: Before = None,
         limit: Limit = 100,
     ) -> Response:
-        rows = await postgres.fetch(queries.ORDERS, state, instrument_id, strategy_id, before, limit)
+        rows = await reads.fetch(queries.ORDERS, state, instrument_id, strategy_id, before, limit)
         return _page(rows, limit, "first_seq")
 
     @routes.get("/orders/{client_order_id}", summary="One order with everything that happened to it")
     async def order(client_order_id: OrderId) -> Response:
-        row = await postgres.fetchrow(queries.ORDER, client_order_id)
+        row = await reads.fetchrow(queries.ORDER, client_order_id)
         if row is None:
             raise _unknown(client_order_id)
-        events = await postgres.fetch(queries.ORDER_EVENTS, client_order_id)
-        fills = await postgres.fetch(queries.ORDER_FILLS, client_order_id)
+        events = await reads.fetch(queries.ORDER_EVENTS, client_order_id)
+        fills = await reads.fetch(queries.ORDER_FILLS, client_order_id)
         return _json({**row, "events": list(map(dict, events)), "fills": list(map(dict, fills))})
 
     @routes.get("/explain/{client_order_id}", summary="Why: tick, regime, signal, target, decision, order, fill")
     async def why(client_order_id: OrderId) -> Response:
-        row = await postgres.fetchrow(queries.ORDER, client_order_id)
+        row = await reads.fetchrow(queries.ORDER, client_order_id)
         if row is None:
             raise _unknown(client_order_id)
-        rows = await postgres.fetch(queries.CHAIN, client_order_id)
+        rows = await reads.fetch(queries.CHAIN, client_order_id)
         return _json({"order": dict(row), "chain": explain.chain(client_order_id, rows)})
 
     @routes.get("/decisions", summary="What the guardian approved and denied, by which rule, with its numbers")
     async def decisions(
         decision: Literal["APPROVED", "DENIED"] | None = None, before: Before = None, limit: Limit = 100
     ) -> Response:
-        return _page(await postgres.fetch(queries.DECISIONS, decision, before, limit), limit, "seq")
+        return _page(await reads.fetch(queries.DECISIONS, decision, before, limit), limit, "seq")
 
 
-def _history(routes: APIRouter, postgres: Postgres) -> None:
+def _history(routes: APIRouter, reads: Reads) -> None:
     @routes.get("/regime/history", summary="Every reading of one instrument and timeframe, newest first")
     async def regime_history(
         instrument_id: Annotated[str, Query(max_length=100, pattern=_NO_ZERO)],
@@ -112,44 +114,44 @@ def _history(routes: APIRouter, postgres: Postgres) -> None:
         before: Before = None,
         limit: Limit = 100,
     ) -> Response:
-        return _page(await postgres.fetch(queries.REGIMES, instrument_id, timeframe, before, limit), limit, "seq")
+        return _page(await reads.fetch(queries.REGIMES, instrument_id, timeframe, before, limit), limit, "seq")
 
     @routes.get("/prices/history", summary="Closes of the newest steps, by instrument, oldest first")
     async def prices_history(points: Annotated[int, Query(ge=1, le=1000)] = 60) -> Response:
-        return _json({"items": list(map(dict, await postgres.fetch(queries.PRICES, points)))})
+        return _json({"items": list(map(dict, await reads.fetch(queries.PRICES, points)))})
 
     @routes.get("/portfolio/history", summary="Equity and drawdown over the whole run, thinned out evenly")
     async def portfolio_history(points: Annotated[int, Query(ge=2, le=5000)] = 400) -> Response:
-        return _json({"items": list(map(dict, await postgres.fetch(queries.EQUITY, points)))})
+        return _json({"items": list(map(dict, await reads.fetch(queries.EQUITY, points)))})
 
     @routes.get("/execution/costs", summary="Commission and slippage by strategy and instrument")
     async def costs(instrument_id: Text = None, strategy_id: Text = None) -> Response:
-        return _json({"items": list(map(dict, await postgres.fetch(queries.COSTS, instrument_id, strategy_id)))})
+        return _json({"items": list(map(dict, await reads.fetch(queries.COSTS, instrument_id, strategy_id)))})
 
     @routes.get("/execution/orders", summary="What every finished order cost, against what was expected")
     async def order_costs(instrument_id: Text = None, before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await postgres.fetch(queries.ORDER_COSTS, instrument_id, before, limit), limit, "seq")
+        return _page(await reads.fetch(queries.ORDER_COSTS, instrument_id, before, limit), limit, "seq")
 
     @routes.get("/reconciliation", summary="The ledger of breaks between our book and the venue's, newest first")
     async def reconciliation(before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await postgres.fetch(queries.BREAKS, before, limit), limit, "seq")
+        return _page(await reads.fetch(queries.BREAKS, before, limit), limit, "seq")
 
     @routes.get("/risk/measures", summary="VaR, ES, exposures and back-tests, newest first")
     async def measures(before: Before = None, limit: Limit = 100) -> Response:
-        rows = await postgres.fetch(queries.MEASURES, before, limit)
+        rows = await reads.fetch(queries.MEASURES, before, limit)
         return _page([_with_numbers(row) for row in rows], limit, "seq")
 
     @routes.get("/risk/stress", summary="What the book would lose in every scenario, as of the last test")
     async def stress() -> Response:
-        return _json({"items": [_with_numbers(row) for row in await postgres.fetch(queries.STRESS)]})
+        return _json({"items": [_with_numbers(row) for row in await reads.fetch(queries.STRESS)]})
 
     @routes.get("/alerts", summary="What somebody should have looked at, newest first")
     async def alerts(before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await postgres.fetch(queries.ALERTS, before, limit), limit, "seq")
+        return _page(await reads.fetch(queries.ALERTS, before, limit), limit, "seq")
 
     @routes.get("/runs", summary="Runs on the tape, newest first")
     async def runs(before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await postgres.fetch(queries.RUNS, before, limit), limit, "seq")
+        return _page(await reads.fetch(queries.RUNS, before, limit), limit, "seq")
 
 
 def _health(routes: APIRouter, link: Link) -> None:

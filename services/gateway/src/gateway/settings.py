@@ -19,4 +19,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stream_hz: Annotated[
         float, msgspec.Meta(ge=0.5, le=50, description="how often a WebSocket client hears of each topic, at most")
     ] = 10.0
-    max_streams: Annotated[int, msgspec.Meta(ge=1, le=1000, description="WebSocket clients at the same time")] = 50
+    max_streams: Annotated[int, msgspec.Meta(ge=1, le=1000, description="WebSocket clients at the same time")] = 200

@@ -23,6 +23,15 @@ def newest() -> str:
     return max(_versions())
 
 
+async def create(connection: asyncpg.Connection, version: str) -> None:
+    """The schema of that version in a database that has none yet, for rows that were backed up with it. Raises BallastError for one
+    that this build does not know.
+    """
+    if version not in _versions():
+        raise BallastError(_unknown("the backup", version))
+    await connection.execute(_sql("base", version))
+
+
 async def migrate(connection: asyncpg.Connection) -> str | None:
     """Returns the version it came from (`base` for an empty database), None when there was nothing to do.
 
@@ -36,9 +45,7 @@ async def migrate(connection: asyncpg.Connection) -> str | None:
         if found == newest():
             return None  # somebody else was faster
         if found is not None and found not in _versions():
-            raise BallastError(
-                f"PostgreSQL has schema {found!r}, this build knows up to {newest()!r}; use a newer build"
-            )
+            raise BallastError(_unknown("PostgreSQL", found))
         await connection.execute(_sql(found or "base"))
         return found or "base"
     finally:
@@ -56,12 +63,16 @@ async def _version(connection: asyncpg.Connection) -> str | None:
     return version
 
 
-def _sql(found: str) -> str:
+def _unknown(where: str, found: str) -> str:
+    return f"{where} has schema {found!r}, this build knows up to {newest()!r}; use a newer build"
+
+
+def _sql(found: str, wanted: str = "head") -> str:
     from alembic import command
     from alembic.config import Config
 
     written = io.StringIO()
     config = Config(output_buffer=written)
     config.set_main_option("script_location", str(MIGRATIONS))
-    command.upgrade(config, f"{found}:head", sql=True)
+    command.upgrade(config, f"{found}:{wanted}", sql=True)
     return written.getvalue()

@@ -7,6 +7,7 @@ where this recorder believes it to be.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -15,13 +16,15 @@ from common.contracts import DOMAINS
 from common.errors import BallastError, TapeError
 from common.runtime import metrics, redis
 from common.runtime.heartbeat import keep_beating
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.login import Login
+from common.runtime.nats_tape import NatsTape
 from common.runtime.postgres import Postgres, PostgresError
 from common.runtime.service import Process, end
 from common.runtime.tape import Record, Tape
 from recorder import schema
 from recorder.intake import batch_of, position, set_aside
 from recorder.mirror import Hot, Mirror
+from recorder.servers import Servers
 from recorder.store import Batch, Position, Store, hot_state
 
 QUEUE: Final = 10_000  # messages read ahead of the commits; beyond that the tape waits
@@ -39,25 +42,33 @@ class Recorder:
     def __init__(self, process: Process) -> None:
         self._process = process
         environment = process.environment
-        self._login = Login(environment.nats_url, environment.nats_user, environment.nats_password())
+        self._login = Login.of(environment)
         self._postgres = Postgres(environment.postgres_dsn(), command_timeout_s=COMMIT_WITHIN_S)
-        self._mirror = Mirror(redis.client(environment.redis_url()), self._everything, process.log)
+        client = redis.client(environment.redis_url())
+        self._mirror = Mirror(client, self._everything, process.log)
+        self._tape: NatsTape | None = None
+        # A connection of its own: what fails there must not end the one that records.
+        self._asking = Postgres(environment.postgres_dsn(), size=1, read_only=True)
+        self._servers = Servers(lambda: self._tape, client, self._asking, environment.home)
         self._position = Position(0, "")
         self._has_schema = asyncio.Event()
 
     async def run(self) -> None:
-        mirror = asyncio.create_task(self._keep_mirroring())
+        for server in ("nats", "postgresql"):
+            metrics.REBUILDS.labels(server)
+        beside = [asyncio.create_task(self._keep_mirroring()), asyncio.create_task(self._servers.watch())]
         stopping = asyncio.create_task(self._process.stopping.wait())
         try:
             while not stopping.done():
-                await self._live_until_trouble(stopping, mirror)
+                await self._live_until_trouble(stopping, beside)
         finally:
-            await asyncio.gather(end(mirror), end(stopping))
+            await asyncio.gather(*map(end, (*beside, stopping)))
+            await self._asking.close()
             await self._postgres.close()
 
-    async def _live_until_trouble(self, stopping: asyncio.Task[Any], mirror: asyncio.Task[Any]) -> None:
+    async def _live_until_trouble(self, stopping: asyncio.Task[Any], beside: Sequence[asyncio.Task[Any]]) -> None:
         try:
-            await self._one_life(stopping, mirror)
+            await self._one_life(stopping, beside)
         except (TapeError, PostgresError) as error:
             server = "nats" if isinstance(error, TapeError) else "postgresql"
             if self._process.health.waits_for.get(server) != str(error):
@@ -66,20 +77,21 @@ class Recorder:
             metrics.REBUILDS.labels(server).inc()
             await asyncio.wait({stopping}, timeout=RETRY_AFTER_S)
 
-    async def _one_life(self, stopping: asyncio.Task[Any], mirror: asyncio.Task[Any]) -> None:
-        tape = await self._connect()
+    async def _one_life(self, stopping: asyncio.Task[Any], beside: Sequence[asyncio.Task[Any]]) -> None:
+        self._tape = tape = await self._connect()
         work = [
             asyncio.create_task(keep_beating(tape, self._process.health, lambda: self._position.seq)),
             asyncio.create_task(self._record(tape)),
         ]
         try:
-            await asyncio.wait({stopping, mirror, tape.broken, *work}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopping, tape.broken, *beside, *work}, return_when=asyncio.FIRST_COMPLETED)
             if tape.broken.done():
                 raise tape.broken.result()
-            for task in (mirror, *work):
+            for task in (*beside, *work):
                 if task.done():
                     task.result()
         finally:
+            self._tape = None
             await asyncio.gather(*map(end, work))
             await tape.close()
 
@@ -133,12 +145,15 @@ class Recorder:
         metrics.LAG.set(records[-1].pending)
 
     async def _commit(self, store: Store, batch: Batch) -> None:
-        await store.write(batch, self._position.seq)
+        with metrics.BATCH_SECONDS.time():
+            await store.write(batch, self._position.seq)
         self._position = batch.position
         self._mirror.put(batch.hot)
         metrics.LAST_SEQ.set(batch.position.seq)
         for row in batch.tape:
             metrics.MESSAGES_IN.labels(row[3]).inc()
+        for table, rows in batch.rows.items():
+            metrics.ROWS.labels(table).inc(len(rows))
         for letter in batch.dead:
             metrics.DEAD_LETTERS.inc()
             self._process.log.error("dead letter", seq=letter.seq, reason=letter.reason)

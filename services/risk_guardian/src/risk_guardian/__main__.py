@@ -9,6 +9,7 @@ from common.runtime.service import Config, Service, Shell, run
 from common.runtime.settings import section
 from risk_guardian import scenarios
 from risk_guardian.core import RiskGuardian
+from risk_guardian.gauges import Gauges
 from risk_guardian.settings import Settings
 from risk_guardian.shell import GuardianShell, obey_signals
 
@@ -21,7 +22,9 @@ def core(config: Config) -> Core:
 
 def shell(config: Config, environment: Environment) -> Shell:
     """With an eye on the stop file."""
-    return GuardianShell(environment.home)
+    return GuardianShell(
+        environment.home, Gauges(section(config, "risk_guardian", Settings), section(config, "account", Account))
+    )
 
 
 SERVICE = Service("risk_guardian", core, shell)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from common.contracts import pattern
+from common.core import Core
 from common.messages.control import RunStarted
 from common.messages.risk import HaltTrading
 from common.runtime import environment
@@ -24,6 +25,7 @@ from common.runtime.emergency import STOP_FILE, ask_to_stop, parse
 from common.runtime.service import Shell, beside
 from common.runtime.session import Outside, Session
 from common.runtime.tape import Tape
+from risk_guardian.gauges import Gauges
 
 LOOK_EVERY_S: Final = 0.02
 _BEING_WRITTEN_NS: Final = 50_000_000
@@ -54,13 +56,17 @@ class _Request(NamedTuple):
 class GuardianShell(Shell):
     """Watches for the file. A standby watches too: the same request told twice is one halt."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, gauges: Gauges) -> None:
         self._file = home / STOP_FILE
+        self._gauges = gauges
         self._told = ""
         self._watcher: asyncio.Task[None] | None = None
 
     async def stand_by(self, session: Session, tape: Tape) -> None:
         self._watcher = beside(tape, self._watch(session, tape))
+
+    def observe(self, core: Core) -> None:
+        self._gauges.observe(core.state, time.time())
 
     async def stop(self) -> None:
         if self._watcher is not None:

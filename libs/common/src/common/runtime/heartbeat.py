@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from common.runtime import metrics
 from common.runtime.http import Health
 from common.runtime.tape import Tape
 
@@ -40,4 +41,6 @@ async def keep_beating(tape: Tape, health: Health, seq: Callable[[], int]) -> No
     """For ever, from the event loop that it vouches for. Raises TapeError."""
     while True:
         await beat(tape, health, seq())
+        due = time.monotonic() + EVERY_S
         await asyncio.sleep(EVERY_S)
+        metrics.LOOP_LAG.observe(max(time.monotonic() - due, 0.0))

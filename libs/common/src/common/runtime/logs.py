@@ -12,9 +12,14 @@ def configure(service: str, build: str) -> structlog.stdlib.BoundLogger:
     """Sets up logging for this process and returns its logger."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("nats").setLevel(logging.CRITICAL)  # its tracebacks; the tape reports every error itself
+
+    def sign(logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {"service": service, "build": build, **event}
+
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            sign,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             structlog.processors.format_exc_info,
@@ -24,5 +29,5 @@ def configure(service: str, build: str) -> structlog.stdlib.BoundLogger:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(service=service, build=build)
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
     return logger

@@ -15,16 +15,17 @@ from typing import Any, Final, NoReturn
 
 import uvloop
 
-from common.contracts import LEASED
+from common.contracts import FEATURED, LEASED
 from common.core import Core
 from common.errors import ConfigError, DataError, TapeError
 from common.model.run import Run
-from common.runtime import http, logs, metrics, settings, snapshots
+from common.runtime import http, logs, metrics, settings, snapshots, tracing, trading_metrics
 from common.runtime.environment import Environment
 from common.runtime.heartbeat import beat, keep_beating
 from common.runtime.introduction import Speaker
 from common.runtime.lease import TRY_EVERY_S, Lease
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.login import Login
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import Effects, Session
 from common.runtime.source import Source, SourceSession
 from common.runtime.tape import Tape
@@ -32,6 +33,7 @@ from common.version import BUILD
 
 RETRY_AFTER_S: Final = 0.2
 CANCEL_AGAIN_AFTER_S: Final = 1.0
+OBSERVE_EVERY_S: Final = 1.0
 FOLLOW_EVERY: Final = 10  # attempts of a standby at the lease, from one look at its leader's progress to the next
 # How much a process steps back, in units of `nice`, that orders do not wait for: history and pages.
 BEHIND_ORDERS: Final = 10
@@ -53,6 +55,11 @@ class Shell:
 
     async def start(self, session: Session, tape: Tape) -> None:
         """Called when the session is about to speak; `session.token()` is the fencing token from here on."""
+
+    def observe(self, core: Core) -> None:
+        """Called every OBSERVE_EVERY_S while the session speaks: sets gauges of what only the core's state tells. Nothing may be
+        decided here.
+        """
 
     async def stop(self) -> None:
         """Called when the session is over."""
@@ -85,6 +92,8 @@ class Process:
         self.config_mark = _mark(self.config)
         self.health = http.Health(environment.service, BUILD)
         self.log = logs.configure(environment.service, BUILD)
+        metrics.export(environment.service)
+        tracing.start(environment)
         self.stopping = asyncio.Event()
 
     def waits_for(self, what: str, why: str) -> None:
@@ -121,6 +130,7 @@ async def _main(service: Service | SourceService, environment: Environment) -> N
         loop.add_signal_handler(number, process.stopping.set)
     stop_http = http.serve(process.health, environment.http_host, environment.http_port)
     process.log.info("started", port=environment.http_port)
+    metrics.REBUILDS.labels("tape")
     try:
         while not process.stopping.is_set():
             try:
@@ -144,8 +154,7 @@ async def _one_life(service: Service | SourceService, process: Process) -> None:
     """Connect, rebuild, live until the connection breaks or the process is asked to stop."""
     environment = process.environment
     process.waits_for("tape", f"connecting to {environment.nats_url}")
-    login = Login(environment.nats_url, environment.nats_user, environment.nats_password())
-    tape = await NatsTape.connect(login)
+    tape = await NatsTape.connect(Login.of(environment))
     try:
         if isinstance(service, SourceService):
             await _live_source(service, process, tape)
@@ -170,7 +179,7 @@ async def _live_core(service: Service, process: Process, tape: Tape) -> None:
         standby=lease is not None,
         speaker=Speaker(process.environment.instance),
     )
-    life = asyncio.create_task(_speak(process, tape, session, shell, lease))
+    life = asyncio.create_task(_speak(process, tape, session, core, shell, lease))
     try:
         await shell.stand_by(session, tape)
         await _until_over(process, tape, life)
@@ -180,12 +189,13 @@ async def _live_core(service: Service, process: Process, tape: Tape) -> None:
         process.has_role("")
         await shell.stop()
         await end(life)
+        metrics.forget(service.name)
         if lease is not None:
             with contextlib.suppress(TapeError):
                 await lease.release()
 
 
-async def _speak(process: Process, tape: Tape, session: Session, shell: Shell, lease: Lease | None) -> None:
+async def _speak(process: Process, tape: Tape, session: Session, core: Core, shell: Shell, lease: Lease | None) -> None:
     """The session's whole life, as a task that ends only by an error: stand by where there is a lease, then lead."""
     process.waits_for("recovery", "reading the tape from the last snapshot")
     async with contextlib.AsyncExitStack() as stack:
@@ -198,11 +208,24 @@ async def _speak(process: Process, tape: Tape, session: Session, shell: Shell, l
             keep(lease.keep())
             await lease.announce(process.run.id)
             process.has_role("leader")
+            metrics.LEASE_TAKEN.inc()
         await beat(tape, process.health, session.seq)  # whoever sees a message of ours has seen that we are alive
         keep(keep_beating(tape, process.health, lambda: session.seq))
         await shell.start(session, tape)
         await session.lead()
-        await asyncio.Event().wait()
+        await session.trading.restore(tape)
+        await _observe(process, session, core, shell)
+
+
+async def _observe(process: Process, session: Session, core: Core, shell: Shell) -> None:
+    """For ever. While it recovers the state is an old one."""
+    while True:
+        session.trading.flush()
+        if not session.recovering:
+            shell.observe(core)
+            if process.environment.service in FEATURED:
+                trading_metrics.observe_features(core.state)
+        await asyncio.sleep(OBSERVE_EVERY_S)
 
 
 async def _stand_by(process: Process, session: Session, lease: Lease) -> None:
@@ -255,11 +278,20 @@ async def _live_source(service: SourceService, process: Process, tape: Tape) -> 
     )
     heart = asyncio.create_task(keep_beating(tape, process.health, lambda: session.seq))
     feed = asyncio.create_task(session.run())
+    watch = asyncio.create_task(_flush(session))
     try:
-        await _until_over(process, tape, heart, feed)
+        await _until_over(process, tape, heart, feed, watch)
     finally:
         await end(feed)
+        await end(watch)
         await end(heart)
+        metrics.forget(service.name)
+
+
+async def _flush(session: SourceSession) -> None:
+    while True:
+        session.trading.flush()
+        await asyncio.sleep(OBSERVE_EVERY_S)
 
 
 async def _until_over(process: Process, tape: Tape, *tasks: asyncio.Task[None]) -> None:

@@ -18,7 +18,7 @@ from common.contracts import FROM_OUTSIDE, INPUTS, own_pattern, pattern, publish
 from common.core import Core, Effect
 from common.errors import DecodeError, TapeError
 from common.messages.base import Envelope, Message
-from common.runtime import metrics, snapshots
+from common.runtime import metrics, order_log, snapshots, tracing, trading_metrics
 from common.runtime.codec import decode, decode_envelope, encode
 from common.runtime.introduction import THIS_PROCESS, Speaker, warn_of_others
 from common.runtime.subjects import subject
@@ -91,6 +91,7 @@ class Session:
         self.recovering = True
         self.standby = standby
         self.seq = 0
+        self.trading = trading_metrics.TradingMetrics(service)
         self._fence = fence
         self._patterns = [pattern(message) for message in INPUTS[service]]
         self._held_back: deque[_Output] = deque()
@@ -178,10 +179,15 @@ class Session:
 
     async def tell(self, outside: Outside) -> None:
         """Puts a fact from outside on the tape; the core hears of it from there, like everybody."""
+        with tracing.outside():
+            await self._tell(outside)
+
+    async def _tell(self, outside: Outside) -> None:
         message = outside.message
         identity = f"{message.TYPE}:{self._run_id}:{outside.key}"
         sealed = envelope(self._service, message, identity, cause=None)
         await self._tape.append(subject(message), sealed)
+        metrics.MESSAGES_OUT.labels(message.TYPE).inc()
 
     async def _on_record(self, record: Record) -> None:
         try:
@@ -190,7 +196,8 @@ class Session:
         except DecodeError as error:
             await self._set_aside(record, str(error))
         else:
-            await self._handle(record.seq, cause, message)
+            with tracing.handling(record, cause, message, again=self.recovering, mute=self.standby):
+                await self._handle(record.seq, cause, message)
         self.seq = record.seq
         self._handled += 1
         self._unsaved += 1
@@ -205,6 +212,7 @@ class Session:
         started = time.perf_counter()
         outputs = self._core.handle(message)
         metrics.HANDLE_SECONDS.observe(time.perf_counter() - started)
+        self.trading.heard(cause, message)
         metrics.MESSAGES_IN.labels(cause.type).inc()
         index = 0
         for output in outputs:
@@ -226,8 +234,14 @@ class Session:
 
     async def _say(self, seq: int, index: int, cause: Envelope, message: Message) -> None:
         sealed = envelope(self._service, message, f"{self._service}:{seq}:{index}", cause=(seq, index, cause))
+        order_log.write(sealed, message)
         await self._tape.append(subject(message), sealed)
         metrics.MESSAGES_OUT.labels(message.TYPE).inc()
+        self.trading.said(sealed, message)
+        if not self.recovering:
+            metrics.HOP_SECONDS.labels(message.TYPE).observe(
+                max(sealed.ts_init - cause.ts_init, 0) * trading_metrics.NS
+            )
 
     def _maybe_caught_up(self) -> None:
         if self.recovering and self._behind is not None and self._handled >= self._behind:
@@ -248,7 +262,8 @@ class Session:
         self._spawn(self._answer(self._effects, effect))
 
     async def _answer(self, effects: Effects, effect: Effect) -> None:
-        await self.tell(await effects(effect))
+        with tracing.answering(effect):
+            await self._tell(await effects(effect))
 
     async def _set_aside(self, record: Record, reason: str) -> None:
         self._dead_letters += 1

@@ -25,6 +25,7 @@ from common.runtime.introduction import THIS_PROCESS, Speaker
 from common.runtime.session import SNAPSHOT_EVERY_S, envelope, introduce, own_progress
 from common.runtime.subjects import subject
 from common.runtime.tape import Record, Tape
+from common.runtime.trading_metrics import TradingMetrics
 
 SERVICE: Final = "market_data"
 
@@ -57,6 +58,8 @@ class SourceSession:
     ) -> None:
         self.seq = 0
         self.recovering = True
+        self.trading = TradingMetrics(SERVICE)
+        self._feed = run.data if "/" not in run.data else "directory"
         self._source = source
         self._tape = tape
         self._mark = mark
@@ -72,10 +75,20 @@ class SourceSession:
 
     async def run(self) -> None:
         """Until the data ends."""
+        metrics.FEED_ENDED.labels(self._feed).set(0)
+        try:
+            await self._run()
+        except BaseException:
+            metrics.FEED_HEALTHY.labels(self._feed).set(0)
+            raise
+        metrics.FEED_ENDED.labels(self._feed).set(1)
+
+    async def _run(self) -> None:
         payload = await self._tape.get_snapshot(SERVICE)
         ordinal = snapshots.restore(self._source, payload, self._mark)
         await introduce(self._tape, SERVICE, self._speaker, self._run_id)
         self._silent_until = await own_progress(self._tape, SERVICE)
+        await self.trading.restore(self._tape)
         await self._follow_risk_steps()
         if ordinal == 0:
             await self._say_all(0, self._source.opening())
@@ -114,10 +127,12 @@ class SourceSession:
             self.seq = ordinal
             await self._tape.append(subject(message), sealed)
             metrics.MESSAGES_OUT.labels(message.TYPE).inc()
+            self.trading.said(sealed, message)
 
     def _has_caught_up(self) -> None:
         if self.recovering:
             self.recovering = False
+            metrics.FEED_HEALTHY.labels(self._feed).set(1)
             self._caught_up()
 
     async def _wait_for(self, step: int) -> None:

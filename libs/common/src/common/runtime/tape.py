@@ -12,11 +12,14 @@ LEASE_TTL_S: Final = 2.0
 
 
 class Record(NamedTuple):
-    """One entry. `pending` is how many more matching entries the tape held when this one was delivered."""
+    """One entry. `pending` is how many more matching entries the tape held when this one was delivered. `traceparent` is its
+    header, where the tape keeps headers.
+    """
 
     seq: int
     payload: bytes
     pending: int
+    traceparent: str = ""
 
 
 class Holder(NamedTuple):
