@@ -19,11 +19,14 @@ FROM    ?= 2007-01-01
 SEEDS   ?= 1000
 ORDERS  ?= 10000
 ARGS    ?=
+COMPOSE ?= $(shell docker compose version > /dev/null 2>&1 && echo docker compose || echo docker-compose)
+TRACES  ?=
+TRACED  := $(if $(TRACES),COMPOSE_PROFILES=traces BALLAST_TRACES_ENDPOINT=http://collector:4318/v1/traces)
 ENGINES := backtesting backtrader nautilus_trader vectorbt
 PRICES  ?= $(wildcard ../shared/data)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) $(WARM) ## Create .venv with everything locked, byte-compiled, kernels compiled
 	@true
@@ -31,14 +34,24 @@ setup: $(STAMP) $(WARM) ## Create .venv with everything locked, byte-compiled, k
 run: setup ## Start the whole system on real recorded prices (FROM=2007-01-01 SPEED=20)
 	$(BIN)/ballast up --profile $(PROFILE) --data builtin --from $(FROM) --speed $(SPEED) $(ARGS)
 
-up: run ## The same as run
-
-down: setup ## Stop what `make run` started
+stop: setup ## Stop what `make run` started
 	$(BIN)/ballast down
+
+up: secrets ## Everything in containers, watched: Prometheus, Alertmanager, Grafana (PROFILE=fx, TRACES=1 for traces too)
+	$(TRACED) $(BIN)/python deploy/up.py $(COMPOSE)
+
+down: ## Stop the containers; tape, history and secrets stay (ARGS=--volumes forgets the first two)
+	COMPOSE_PROFILES=traces $(COMPOSE) down $(ARGS)
+
+logs: ## What the containers say (ARGS="risk_guardian execution")
+	$(COMPOSE) logs --follow --tail=100 $(ARGS)
 
 test: setup ## All tests, those with real servers too (ARGS=-k...)
 	$(BIN)/pytest -n 2 -m "not integration" $(ARGS)
 	$(BIN)/pytest -m integration $(ARGS)
+
+test-docker: setup ## The real images and docker-compose.yml on a Docker engine of the tests' own; needs root
+	$(BIN)/pytest -m docker tests/docker -s $(ARGS)
 
 simulate: setup ## The whole system from seeds, with faults at every step (SEEDS=1000)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
@@ -51,8 +64,16 @@ check: setup ## Style, types, import rules, generated pages, lock, containers
 	$(BIN)/python tools/contracts.py --check
 	$(BIN)/python tools/features.py --check
 	$(BIN)/python tools/configuration.py --check
+	$(BIN)/python tools/metrics.py --check
+	$(BIN)/python tools/permissions.py --check
+	$(BIN)/python -m tools.dashboards --check
+	$(BIN)/python tools/alerts.py
 	$(BIN)/python tools/containers.py
+	$(BIN)/python -m tools.kubernetes
 	$(UV) lock --check
+
+check-k8s: setup .bench/checkov/.synced ## deploy/k8s through checkov as well, which is installed for it
+	$(BIN)/python -m tools.kubernetes --checkov .bench/checkov/bin/checkov
 
 bench: setup ## Tick to order next to a bare relay; one decision of the guardian next to a bare VaR; other engines
 	$(BIN)/ballast bench latency $(ARGS)
@@ -65,6 +86,9 @@ bench-engines: setup $(ENGINES:%=.bench/%/.synced) ## The same rule through othe
 chaos: setup ## Kill, freeze, cut off and starve real processes, count what is lost (ARGS="--only stops --stops 100")
 	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(ARGS)
 
+drill-alerts: setup ## Break things under a real Prometheus and Alertmanager, time each alert to a webhook (ARGS="--only PostgresDown")
+	$(BIN)/python -m tests.alerting $(ARGS)
+
 power-loss: setup ## What is left of the tape when the power fails; needs root for a disk of its own
 	$(BIN)/python -m tests.chaos.power_loss $(ARGS)
 
@@ -76,6 +100,15 @@ features: setup ## Write docs/features.md from the specification's ids and the t
 
 configuration: setup ## Write the reference in docs/configuration.md from the services' settings
 	$(BIN)/python tools/configuration.py
+
+metrics: setup ## Write docs/metrics.md from the catalogue of metrics
+	$(BIN)/python tools/metrics.py
+
+permissions: setup ## Write docs/permissions.md and the network policies from the contracts
+	$(BIN)/python tools/permissions.py
+
+dashboards: setup ## Write deploy/grafana/dashboards from tools/dashboards
+	$(BIN)/python -m tools.dashboards
 
 secrets: setup ## Write deploy/secrets for docker compose (PROFILE=fx)
 	$(BIN)/python deploy/make_secrets.py $(PROFILE)
@@ -108,8 +141,13 @@ $(STAMP): $(VENV)/uv/bin/uv $(MANIFESTS)
 	$(UV) pip install --quiet --compile-bytecode --python .bench/$* -r $<
 	@touch $@
 
+.bench/checkov/.synced: tools/checkov.txt | $(STAMP)
+	$(UV) venv --quiet --clear --python $(BIN)/python .bench/checkov
+	$(UV) pip install --quiet --require-hashes --python .bench/checkov -r $<
+	@touch $@
+
 $(WARM): $(STAMP) $(KERNELS)
 	$(BIN)/python -m common.quant.warm
 	@touch $@
 
-.PHONY: help setup run up down test check bench bench-engines chaos power-loss contracts features configuration secrets format hooks clean
+.PHONY: help setup run stop up down logs test test-docker check check-k8s bench bench-engines chaos drill-alerts power-loss contracts features configuration metrics permissions dashboards secrets format hooks clean

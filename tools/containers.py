@@ -1,4 +1,4 @@
-"""Checks deploy/Dockerfile and docker-compose.yml: well formed, hardened, and in agreement with the code."""
+"""Checks deploy/Dockerfile and docker-compose.yml: well formed, hardened, and in agreement with the code and with Prometheus."""
 
 from __future__ import annotations
 
@@ -11,18 +11,31 @@ from typing import Any
 
 import yaml
 
-from common.contracts import INPUTS
+from common.contracts import INPUTS, LEASED
 
 ROOT = Path(__file__).parent.parent
 OURS = set(INPUTS) - {"operator"}
+STANDBYS = {f"{name}_standby": name for name in LEASED}
 Stanza = dict[str, Any]
 
 SECRETS = "/run/secrets/"
+UNASKABLE = ("otel/", "jaegertracing/")  # images in which nothing could ask for the server's health
+# Who may be on a network: what is not named here cannot be reached over it.
+MEMBERS: dict[str, set[str]] = {
+    "inside": {"nats", "provision", *OURS, *STANDBYS},
+    "data": {"postgres", "redis", "recorder", "gateway", "execution", "execution_standby"},
+    "watch": {"prometheus", "alertmanager", "grafana", "collector", "jaeger", *OURS, *STANDBYS},
+    "edge": {"gateway", "prometheus", "alertmanager", "grafana", "jaeger"},
+}
 
 
 def _secrets_read(stanza: Stanza) -> set[str]:
     values = (str(value) for value in stanza.get("environment", {}).values())
     return {value.removeprefix(SECRETS) for value in values if value.startswith(SECRETS)}
+
+
+def _has_version(image: str) -> bool:
+    return any(digit.isdigit() for digit in image.rpartition("/")[2].partition(":")[2])
 
 
 RULES: tuple[tuple[str, Callable[[Stanza], bool]], ...] = (
@@ -35,8 +48,9 @@ RULES: tuple[tuple[str, Callable[[Stanza], bool]], ...] = (
     ("a bound on its logs", lambda stanza: "max-size" in stanza.get("logging", {}).get("options", {})),
     (
         "a healthcheck",
-        lambda stanza: "healthcheck" in stanza or stanza["image"].startswith("ballast/"),
+        lambda stanza: "healthcheck" in stanza or stanza["image"].startswith(("ballast/", *UNASKABLE)),
     ),  # ours have it in the image
+    ("an image with a version", lambda stanza: stanza["image"].startswith("ballast/") or _has_version(stanza["image"])),
     ("a grant for every secret it reads", lambda stanza: _secrets_read(stanza) <= set(stanza.get("secrets", []))),
     ("ports on 127.0.0.1 only", lambda stanza: all(p.startswith("127.0.0.1:") for p in stanza.get("ports", []))),
 )
@@ -50,17 +64,44 @@ def complaints(compose: Stanza, prometheus: Stanza) -> Iterator[str]:
         yield f"docker-compose.yml: {name} is {'no service of ours' if name in built else 'missing'}"
     for name, stanza in stanzas.items():
         yield from (f"docker-compose.yml: {name} lacks {rule}" for rule, holds in RULES if not holds(stanza))
-    for name in sorted(built & OURS):
-        if stanzas[name]["environment"].get("BALLAST_NATS_USER") != name:
-            yield f"docker-compose.yml: {name} must log in to NATS under its own name"
+    for name in sorted(set(STANDBYS) - set(stanzas)):
+        yield f"docker-compose.yml: {name} is missing, {STANDBYS[name]} has a lease"
+    for name in sorted((built & OURS) | (set(STANDBYS) & set(stanzas))):
+        yield from _identity(name, stanzas[name])
+    yield from _networks(compose)
     targets = {
         target
         for config in prometheus["scrape_configs"]
         for part in config["static_configs"]
         for target in part["targets"]
     }
-    for name in sorted({target.split(":")[0] for target in targets} ^ OURS):
+    scraped = {target.split(":")[0] for target in targets if target.endswith(":8080")}
+    for name in sorted(scraped ^ (OURS | set(STANDBYS))):
         yield f"deploy/prometheus/prometheus.yml: {name} is scraped but not ours, or ours but not scraped"
+
+
+def _identity(name: str, stanza: Stanza) -> Iterator[str]:
+    """A service is who its name says, a standby who it stands by for, and no secret is a value."""
+    leader, environment = STANDBYS.get(name, name), stanza["environment"]
+    if environment.get("BALLAST_NATS_USER") != leader:
+        yield f"docker-compose.yml: {name} must log in to NATS as {leader}"
+    if stanza["image"] != f"ballast/{leader}":
+        yield f"docker-compose.yml: {name} must run the image ballast/{leader}"
+    if name in STANDBYS and environment.get("BALLAST_INSTANCE", "1") == "1":
+        yield f"docker-compose.yml: {name} needs a BALLAST_INSTANCE of its own"
+
+
+def _networks(compose: Stanza) -> Iterator[str]:
+    """Who is on a network where it has no business; and only `edge` leads outside."""
+    for name, stanza in compose["services"].items():
+        for network in stanza.get("networks", ["default"]):
+            if name not in MEMBERS.get(network, set()):
+                yield f"docker-compose.yml: {name} has no business on the network {network}"
+        if stanza.get("ports") and "edge" not in stanza.get("networks", []):
+            yield f"docker-compose.yml: {name} publishes a port, but is not on the network edge"
+    for name, network in compose["networks"].items():
+        if (name != "edge") != bool((network or {}).get("internal")):
+            yield f"docker-compose.yml: the network {name} {'must be' if name != 'edge' else 'cannot be'} internal"
 
 
 def tools() -> Iterator[list[str]]:
