@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from tests.chaos import closed, cluster, failovers, killing, recovery, stops
+from tests.chaos import closed, cluster, disaster, disaster_outside, failovers, killing, recovery, stops
 from tests.chaos.plant import plant
 from tests.chaos.targets import missed
 
@@ -41,7 +41,7 @@ class Drills:
         return not self._only or bool(self._only.intersection(names))
 
     async def run(self) -> None:
-        for stage in (self._one_of_each, self._standbys, self._three_nodes, self._fail_closed):
+        for stage in (self._one_of_each, self._standbys, self._three_nodes, self._fail_closed, self._disaster):
             await stage()
 
     async def _one_of_each(self) -> None:
@@ -75,8 +75,15 @@ class Drills:
         async with plant(disk_mb=disk_mb, execution=silence) as made:
             await self._drill("closed", lambda: closed.drill(made, own_disk=bool(disk_mb)))
 
+    async def _disaster(self) -> None:
+        if not self.asked_for("disaster"):
+            return
+        await self._drill("disaster", lambda: asyncio.to_thread(disaster.drill, ()))
+        async with plant() as made:
+            await self._drill("disaster_outside", lambda: disaster_outside.drill(made))
+
     async def _drill(self, name: str, run: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        if not self.asked_for(name):
+        if not self.asked_for(name.partition("_")[0]):
             return
         began = time.monotonic()
         say(f"{name} ...")
@@ -101,7 +108,7 @@ def main() -> int:
     }
     for name, (default, what) in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=what)
-    parser.add_argument("--only", default="", help="kills,stops,rolling,recovery,failovers,cluster,closed")
+    parser.add_argument("--only", default="", help="kills,stops,rolling,recovery,failovers,cluster,closed,disaster")
     drills, began = Drills(parser.parse_args()), time.monotonic()
     try:
         asyncio.run(_until_told(drills.run()))

@@ -28,6 +28,7 @@ def _all_at_most(limit: float) -> tuple[str, Callable[[Any], bool]]:
 SOME: Final = (">= 1", lambda value: value >= 1)
 NONE: Final = ("0", lambda value: value == 0)
 EMPTY: Final = ("empty", lambda value: not value)
+SOMETHING: Final = ("not empty", bool)
 TRUE: Final = ("true", lambda value: value is True)
 ALL_TRUE: Final = ("each true", lambda values: all(value is not False for value in values.values()))
 
@@ -57,6 +58,13 @@ TARGETS: Final = (
     Target("recovery", "ready_s", *_all_at_most(10)),
     Target("recovery", "redis_rebuilt_s", *_at_most(15)),
     Target("rolling", "stopped_s", *_all_at_most(10)),
+    Target("disaster", "same_digest", *TRUE),
+    Target("disaster", "replays_identically", *TRUE),
+    Target("disaster", "steps_lost_and_repeated", *SOME),  # else nothing was lost, and nothing shown
+    Target("disaster", "down_s", *_at_most(60)),
+    Target("disaster_outside", "halted_by_restore", *TRUE),
+    Target("disaster_outside", "breaks", *SOMETHING),
+    Target("disaster_outside", "placed_twice", *EMPTY),
 )
 
 
