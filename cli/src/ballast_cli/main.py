@@ -16,9 +16,11 @@ import typer
 from ballast_cli import output
 from ballast_cli.arguments import Json, OrderId, Reason, confirmed, home
 from ballast_cli.by_hand import by_hand
+from ballast_cli.readiness.command import readiness
 from ballast_cli.research_commands import research
 from ballast_cli.runs import Keep, Report
 from ballast_cli.runs import check as check_report
+from ballast_cli.safekeeping import safekeeping
 from common.errors import BallastError, ConfigError, DataError, TapeError
 
 app = typer.Typer(
@@ -32,12 +34,16 @@ config_app = typer.Typer(help="Look at the effective configuration.", no_args_is
 bench_app = typer.Typer(help="Measure.", no_args_is_help=True)
 app.add_typer(by_hand)
 app.add_typer(research)
+app.add_typer(safekeeping)
+app.add_typer(readiness)
 app.add_typer(config_app, name="config")
 app.add_typer(bench_app, name="bench")
 
 Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
 Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
-Data = Annotated[str, typer.Option(help="builtin, builtin-h1, synthetic:NAME or a directory of price files")]
+Data = Annotated[
+    str, typer.Option(help="builtin, builtin-h1, synthetic:NAME, paths:KIND:SEED:DATA or a directory of price files")
+]
 Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
 End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
 
@@ -53,6 +59,7 @@ def up(
     until_end: Annotated[bool, typer.Option("--until-end", help="begin anew, stop when the data is over")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="begin anew, whatever was running in this home")] = False,
     standby: Annotated[bool, typer.Option("--standby", help="second guardian and execution that take over")] = False,
+    traces: Annotated[str, typer.Option(help="OTLP/HTTP URL where sampled traces of ticks and orders go")] = "",
     as_json: Json = False,
 ) -> None:
     """Start servers and services and trade on paper; Ctrl-C stops all of it."""
@@ -63,7 +70,9 @@ def up(
     settings = effective(profile, override=config, data=data, start=start, end=end, speed=speed)
     settings = in_force(home(), settings)
     home().mkdir(parents=True, exist_ok=True)
-    result = asyncio.run(run(home(), settings, until_end=until_end, fresh=fresh, quiet=as_json, standby=standby))
+    result = asyncio.run(
+        run(home(), settings, until_end=until_end, fresh=fresh, quiet=as_json, standby=standby, traces=traces)
+    )
     output.answer(result, as_json)
     if until_end and not result["complete"]:
         raise typer.Exit(output.FAILED)
@@ -231,6 +240,21 @@ def bench_risk(
     from ballast_cli.risk_bench import risk
 
     output.answer(risk(steps), as_json)
+
+
+@bench_app.command("api")
+def bench_api(
+    users: Annotated[int, typer.Option(min=1, max=500, help="open pages; 10 are expected")] = 100,
+    seconds: Annotated[float, typer.Option(min=5, max=600, help="how long they stay open")] = 20,
+    as_json: Json = False,
+) -> None:
+    """The gateway of the system here, else of one of its own, with many pages open; and whether trading notices."""
+    from ballast_cli.api_load import api
+
+    result = asyncio.run(api(home(), users=users, seconds=seconds))
+    output.answer(result, as_json)
+    if not result["within_limit"]:
+        raise typer.Exit(output.FAILED)
 
 
 @bench_app.command("resilience")
