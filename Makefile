@@ -70,6 +70,7 @@ check: setup ## Style, types, import rules, generated pages, lock, containers
 	$(BIN)/python tools/alerts.py
 	$(BIN)/python tools/containers.py
 	$(BIN)/python -m tools.kubernetes
+	$(BIN)/python -m tools.supply_chain --check
 	$(UV) lock --check
 
 check-k8s: setup .bench/checkov/.synced ## deploy/k8s through checkov as well, which is installed for it
@@ -109,6 +110,13 @@ permissions: setup ## Write docs/permissions.md and the network policies from th
 
 dashboards: setup ## Write deploy/grafana/dashboards from tools/dashboards
 	$(BIN)/python -m tools.dashboards
+
+licenses: setup ## Write docs/licenses.md: the licence of everything in the lock, and where it goes
+	$(BIN)/python -m tools.supply_chain
+
+sbom: setup ## Write the bill of materials, CycloneDX, to dist/sbom.cdx.json
+	mkdir -p dist
+	$(BIN)/python -m tools.supply_chain --sbom dist/sbom.cdx.json
 
 secrets: setup ## Write deploy/secrets for docker compose (PROFILE=fx)
 	$(BIN)/python deploy/make_secrets.py $(PROFILE)
@@ -150,4 +158,4 @@ $(WARM): $(STAMP) $(KERNELS)
 	$(BIN)/python -m common.quant.warm
 	@touch $@
 
-.PHONY: help setup run stop up down logs test test-docker check check-k8s bench bench-engines chaos drill-alerts power-loss contracts features configuration metrics permissions dashboards secrets format hooks clean
+.PHONY: help setup run stop up down logs test test-docker check check-k8s bench bench-engines chaos drill-alerts power-loss contracts features configuration metrics permissions dashboards licenses sbom secrets format hooks clean

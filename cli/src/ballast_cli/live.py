@@ -29,8 +29,8 @@ from common.runtime import nats_config
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.embedded.process import ProcessSpec
-from common.runtime.environment import read_secret
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.environment import TRACES_ENDPOINT, read_secret
+from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import Supervisor
 from common.runtime.tape import Record
 from gateway.auth import Keys
@@ -48,7 +48,7 @@ class Reader:
     """Follows the tape as `operator`, over any break of the connection, from the start of the present run."""
 
     def __init__(self, endpoints: Endpoints, see: Callable[[Message], None]) -> None:
-        self._login = Login(endpoints.nats_url, "operator", endpoints.nats_password("operator"))
+        self._login = endpoints.login("operator")
         self._see = see
         self._seq = 0
 
@@ -70,16 +70,24 @@ class Reader:
 
 
 async def up(
-    home: Path, config: Mapping[str, Any], *, until_end: bool, fresh: bool, quiet: bool, standby: bool = False
+    home: Path,
+    config: Mapping[str, Any],
+    *,
+    until_end: bool,
+    fresh: bool,
+    quiet: bool,
+    standby: bool = False,
+    traces: str = "",
 ) -> dict[str, Any]:
     """Runs until asked to stop, or with `until_end` until the data is over; returns the run's summary. With `standby` a second
-    instance of every service that has a lease waits to take over.
+    instance of every service that has a lease waits to take over. `traces` is where spans go; empty: as the environment says.
     """
     started, summary = time.perf_counter(), Summary()
     path = home / "config.json"
-    specs = [ProcessSpec(name=name, argv=(sys.executable, "-m", name)) for name in SERVICES]
+    env = {TRACES_ENDPOINT: traces} if traces else {}
+    specs = [ProcessSpec(name=name, argv=(sys.executable, "-m", name), env=env) for name in SERVICES]
     if standby:
-        specs += [ProcessSpec(name=f"{name}-2", argv=(sys.executable, "-m", name)) for name in LEASED]
+        specs += [ProcessSpec(name=f"{name}-2", argv=(sys.executable, "-m", name), env=env) for name in LEASED]
 
     async def before_services(endpoints: Endpoints) -> None:
         run_id = await _run_to_go_on_with(endpoints, config, fresh=fresh or until_end)
@@ -140,7 +148,7 @@ async def _run_to_go_on_with(endpoints: Endpoints, config: Mapping[str, Any], *,
 
 async def _on_tape(endpoints: Endpoints) -> tuple[RunStarted | None, bool, bool]:
     """(the run on the tape, whether its data is over, whether trading is halted)."""
-    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    tape = await NatsTape.connect(endpoints.login("operator"))
     try:
         begun, ended, state = [
             await tape.last([pattern(kind)]) for kind in (RunStarted, MarketDataEnded, TradingStateChanged)
@@ -166,7 +174,7 @@ def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _begin_anew(endpoints: Endpoints) -> None:
     """An empty tape, and a database that waits for it; safe to repeat when it was interrupted."""
-    last_seq = await nats_config.begin_new_tape_at(endpoints.nats_url, endpoints.nats_password(nats_config.ADMIN))
+    last_seq = await nats_config.begin_new_tape_at(endpoints.login(nats_config.ADMIN))
     connection = await asyncpg.connect(endpoints.postgres_dsn_with_password())
     try:
         await migrate(connection)

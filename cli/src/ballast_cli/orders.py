@@ -24,7 +24,7 @@ from common.model.account import Account
 from common.model.enums import OrderType, Side, TimeInForce
 from common.model.parties import MANUAL
 from common.runtime.codec import decode, decode_envelope
-from common.runtime.nats_tape import Login, NatsTape
+from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.settings import section
 from common.runtime.subjects import subject
@@ -208,7 +208,7 @@ class Desk:
 @asynccontextmanager
 async def _desk(home: Path) -> AsyncIterator[Desk]:
     endpoints = endpoints_of(home)
-    tape = await NatsTape.connect(Login(endpoints.nats_url, "operator", endpoints.nats_password("operator")))
+    tape = await NatsTape.connect(endpoints.login("operator"))
     try:
         run = await newest(tape, m.RunStarted)
         if run is None:
@@ -251,7 +251,14 @@ def _verdict(said: m.OrderApproved | m.AmendApproved | m.OrderDenied) -> dict[st
     terms = {"instrument": order.instrument_id, "side": order.side, "qty": str(order.qty), "type": order.order_type}
     match said:
         case m.OrderDenied():
-            return {"verdict": "DENIED", "code": said.code, "observed": str(said.observed), "limit": str(said.limit)}
+            why = {"detail": said.detail} if said.detail else {}
+            return {
+                "verdict": "DENIED",
+                "code": said.code,
+                "observed": str(said.observed),
+                "limit": str(said.limit),
+                **why,
+            }
         case m.OrderApproved(resized_from=Decimal()):
             return {"verdict": "APPROVED", **terms, "asked_for": str(said.resized_from), "because": said.rule}
     return {"verdict": "APPROVED", **terms}
