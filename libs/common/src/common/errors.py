@@ -15,6 +15,10 @@ class DataError(BallastError):
     """A data file or directory cannot be read as what it claims to be."""
 
 
+class PortError(BallastError):
+    """The address to listen on is not to be had: now, or at all."""
+
+
 class DecodeError(BallastError):
     """Bytes on the wire are not a message this build understands."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final
@@ -16,10 +16,10 @@ from fastapi import FastAPI
 
 from common.errors import BallastError
 from common.model.account import Account
-from common.runtime import redis
+from common.runtime import http, redis
 from common.runtime.environment import Environment
 from common.runtime.postgres import Postgres
-from common.runtime.service import EXIT_BUG, EXIT_CONFIG, Process
+from common.runtime.service import EXIT_BUG, Process, give_up
 from common.runtime.settings import section
 from gateway.app import build
 from gateway.auth import Keys
@@ -42,6 +42,8 @@ async def main() -> int:
     postgres = Postgres(environment.postgres_dsn(), command_timeout_s=QUERY_TIMEOUT_S, read_only=True)
     client = redis.client(environment.redis_url())
     keys = Keys.of_home(environment.home, os.environ)
+    # Before anything else runs: uvicorn would end the process in the middle of its other tasks, which then wait for each other.
+    listening = http.listen(environment.http_host, environment.http_port)
     app = build(
         settings=settings,
         keys=keys,
@@ -53,18 +55,16 @@ async def main() -> int:
         account=section(process.config, "account", Account).id,
     )
     try:
-        return await _serve(_server(app, environment), process, (link.run(), hub.run()))
+        return await _serve(_server(app), listening, process, (link.run(), hub.run()))
     finally:
         await postgres.close()
         await client.aclose()
 
 
-def _server(app: FastAPI, environment: Environment) -> uvicorn.Server:
+def _server(app: FastAPI) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            host=environment.http_host,
-            port=environment.http_port,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -75,9 +75,14 @@ def _server(app: FastAPI, environment: Environment) -> uvicorn.Server:
     )
 
 
-async def _serve(server: uvicorn.Server, process: Process, background: Iterable[Coroutine[Any, Any, None]]) -> int:
+async def _serve(
+    server: uvicorn.Server,
+    listening: socket.socket,
+    process: Process,
+    background: Iterable[Coroutine[Any, Any, None]],
+) -> int:
     process.log.info("started", port=process.environment.http_port)
-    serving = asyncio.create_task(server.serve())  # ends on SIGTERM and SIGINT
+    serving = asyncio.create_task(server.serve([listening]))  # ends on SIGTERM and SIGINT
     work = [asyncio.create_task(one) for one in background]
     done, _ = await asyncio.wait({serving, *work}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
@@ -97,5 +102,4 @@ if __name__ == "__main__":
     try:
         sys.exit(uvloop.run(main()))
     except BallastError as error:
-        print(json.dumps({"event": "configuration", "error": str(error)}), file=sys.stderr)  # noqa: T201
-        sys.exit(EXIT_CONFIG)
+        give_up(error)

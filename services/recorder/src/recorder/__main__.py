@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -13,7 +12,7 @@ import uvloop
 from common.errors import BallastError
 from common.runtime import http
 from common.runtime.environment import Environment
-from common.runtime.service import BEHIND_ORDERS, EXIT_BUG, EXIT_CONFIG, Process
+from common.runtime.service import BEHIND_ORDERS, EXIT_BUG, Process, give_up
 from recorder.service import Recorder
 
 
@@ -43,5 +42,4 @@ if __name__ == "__main__":
         os.nice(BEHIND_ORDERS)
         sys.exit(uvloop.run(main()))
     except BallastError as error:
-        print(json.dumps({"event": "configuration", "error": str(error)}), file=sys.stderr)  # noqa: T201
-        sys.exit(EXIT_CONFIG)
+        give_up(error)

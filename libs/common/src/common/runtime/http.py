@@ -5,6 +5,7 @@ A thread of its own answers, so that a stuck event loop is visible from outside 
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +16,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from common.errors import PortError
 
 STALLED_AFTER_S: Final = 10.0
 _JSON: Final = "application/json"
@@ -50,14 +53,19 @@ class _Quiet(WSGIRequestHandler):
 
 
 def serve(health: Health, host: str, port: int) -> Callable[[], None]:
-    """Starts to answer; returns the function that stops it. Port 0 takes a free one, found in `health.info["port"]`."""
+    """Starts to answer; returns the function that stops it. Port 0 takes a free one, found in `health.info["port"]`. Raises
+    PortError.
+    """
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         status, kind, body = _answer(health, str(environ.get("PATH_INFO", "")))
         start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
         return [body]
 
-    server = make_server(host, port, app, _Server, _Quiet)
+    try:
+        server = make_server(host, port, app, _Server, _Quiet)
+    except OSError as error:
+        raise _not_to_be_had(host, port, error) from None
     health.info["port"] = server.server_port
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
 
@@ -66,6 +74,18 @@ def serve(health: Health, host: str, port: int) -> Callable[[], None]:
         server.server_close()  # else the port stays taken
 
     return stop
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket for a server of somebody else's. Raises PortError."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise _not_to_be_had(host, port, error) from None
+
+
+def _not_to_be_had(host: str, port: int, error: OSError) -> PortError:
+    return PortError(f"{host}:{port}: cannot listen there: {error.strerror}; is something else on that port?")
 
 
 def _answer(health: Health, path: str) -> Answer:

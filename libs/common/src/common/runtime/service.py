@@ -17,7 +17,7 @@ import uvloop
 
 from common.contracts import FEATURED, LEASED
 from common.core import Core
-from common.errors import ConfigError, DataError, TapeError
+from common.errors import BallastError, ConfigError, DataError, PortError, TapeError
 from common.model.run import Run
 from common.runtime import http, logs, metrics, settings, snapshots, tracing, trading_metrics
 from common.runtime.environment import Environment
@@ -37,6 +37,7 @@ OBSERVE_EVERY_S: Final = 1.0
 FOLLOW_EVERY: Final = 10  # attempts of a standby at the lease, from one look at its leader's progress to the next
 # How much a process steps back, in units of `nice`, that orders do not wait for: history and pages.
 BEHIND_ORDERS: Final = 10
+EXIT_UNAVAILABLE: Final = 69  # EX_UNAVAILABLE: worth another try
 EXIT_CONFIG: Final = 78  # sysexits: EX_CONFIG
 EXIT_BUG: Final = 70  # EX_SOFTWARE
 
@@ -113,14 +114,20 @@ class Process:
 
 
 def run(service: Service | SourceService) -> NoReturn:
-    """Entry point of `python -m <service>`. Never returns: exit codes 0 stopped, 70 bug, 78 configuration."""
+    """Entry point of `python -m <service>`. Never returns: exit codes 0 stopped, 69 port taken, 70 bug, 78 configuration."""
     try:
         environment = Environment.from_os()
         uvloop.run(_main(service, environment))
-    except (ConfigError, DataError) as error:
-        print(json.dumps({"event": "configuration", "error": str(error)}), file=sys.stderr)
-        sys.exit(EXIT_CONFIG)
+    except BallastError as error:
+        give_up(error)
     sys.exit(0)
+
+
+def give_up(error: BallastError) -> NoReturn:
+    """Says why, and ends the process: with 69 where the same start may succeed later."""
+    event, code = ("port", EXIT_UNAVAILABLE) if isinstance(error, PortError) else ("configuration", EXIT_CONFIG)
+    print(json.dumps({"event": event, "error": str(error)}), file=sys.stderr)
+    sys.exit(code)
 
 
 async def _main(service: Service | SourceService, environment: Environment) -> None:

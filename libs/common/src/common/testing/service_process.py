@@ -74,6 +74,13 @@ class ServiceProcess:
         """Asked politely. Returns the exit code."""
         return self._end(signal.SIGTERM)
 
+    def wait_end(self, within_s: float = READY_WITHIN_S) -> int:
+        """Of its own accord. Returns the exit code."""
+        assert self._process is not None
+        code = self._process.wait(within_s)
+        self._process = None
+        return code
+
     def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:
         """Raises AssertionError with the log when it dies or takes too long."""
         deadline = time.monotonic() + within_s

@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,8 @@ from common.errors import BallastError
 LOCALHOST: Final = "127.0.0.1"
 _LOCK_PATIENCE_S: Final = 0.2  # somebody may just be looking whether it is held
 _POLL_S: Final = 0.005
+_OURS: Final = range(20_000, 32_000)
+_TRIES: Final = 50
 
 
 class Home:
@@ -127,9 +129,15 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
 def _reserved(wanted: int) -> Iterator[int]:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: a port in TIME_WAIT is free
-        try:
-            probe.bind((LOCALHOST, wanted))
-        except OSError:
-            probe.bind((LOCALHOST, 0))
-        port: int = probe.getsockname()[1]
-        yield port
+        for port in (*((wanted,) if wanted else ()), *_draw(_TRIES), 0):
+            with suppress(OSError):
+                probe.bind((LOCALHOST, port))
+                break
+        chosen: int = probe.getsockname()[1]
+        yield chosen
+
+
+def _draw(count: int) -> Iterator[int]:
+    """Ports below those that systems give to outgoing connections: one of these could take a port before its service does."""
+    for _ in range(count):
+        yield secrets.choice(_OURS)
