@@ -42,7 +42,7 @@ def command(
     """Exercise every control of the paper system that runs here, with evidence."""
     from ballast_cli.readiness.checks import CHECKS
     from ballast_cli.readiness.page import page
-    from ballast_cli.readiness.run import run
+    from ballast_cli.readiness.run import run, verdict
     from ballast_cli.readiness.system import System
 
     if os.environ.get(names.NATS_URL):
@@ -60,7 +60,7 @@ def command(
         output.answer(result, as_json)
     else:
         counts = f"{result['passed']} passed, {result['failed']} failed, {result['left_out']} left out"
-        output.out.print(f"{'ready' if result['ok'] else 'NOT READY'}: {counts}, {result['took_s']:g} s", markup=False)
+        output.out.print(f"{verdict(result)}: {counts}, {result['took_s']:g} s", markup=False)
         for what in result["not_restored"]:
             output.err.print(f"not left as it was found: {what}", markup=False, soft_wrap=True)
     if not result["ok"]:

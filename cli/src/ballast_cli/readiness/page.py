@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any, Final
 
+from ballast_cli.readiness.run import verdict
 from research.report.markup import Cell, Row, card, paragraphs, table, text
 
 _HEAD: Final = ("Check", "Result", "Seconds", "Done", "Seen", "Limit")
@@ -15,10 +16,9 @@ _WORDS: Final = {True: Cell("pass", "up"), False: Cell("FAIL", "down"), None: Ce
 def page(result: Mapping[str, Any]) -> str:
     """The whole document, of what `run` returns."""
     checks = result["checks"]
-    verdict = "ready" if result["ok"] else "NOT READY"
     counts = f"{result['passed']} passed, {result['failed']} failed, {result['left_out']} left out"
     parts = {
-        "title": text(f"{verdict}: {counts}"),
+        "title": text(f"{verdict(result)}: {counts}"),
         "span": text(f"{result['began']}, {result['took_s']:g} s, {result['home']}"),
         "style": (files("research.report") / "page.css").read_text(encoding="utf-8"),
         "warnings": paragraphs(_warnings(result), "warning"),

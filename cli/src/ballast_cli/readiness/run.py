@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -88,6 +88,13 @@ def _done(check: Check, system: System) -> Finding:
         said = " ".join(str(error).split()) or type(error).__name__
         evidence = Evidence(passed=False, did="began it", saw=f"it could not be finished: {said}")
     return Finding(check=check.name, title=check.title, evidence=evidence, took_s=time.perf_counter() - began)
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """Nobody is ready by what was not looked at."""
+    if not result["ok"]:
+        return "NOT READY"
+    return "ready as far as it was tried" if result["left_out"] else "ready"
 
 
 def _left_out(check: Check) -> Finding:
