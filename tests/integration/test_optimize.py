@@ -68,18 +68,18 @@ def killed_after(argv: Sequence[str], dsn: str, study: str, trials: int, number:
 @pytest.mark.req("RES-05")
 def test_a_study_goes_on_after_a_kill_and_after_ctrl_c_and_ends_as_one_that_was_left_alone(servers: Endpoints) -> None:
     dsn = servers.postgres_dsn_with_password()
-    options = ("--trials", "18", "--local", "2", "--seed", "3")
+    options = ("--trials", "7", "--local", "2", "--seed", "3")
     alone = answer(command("optimize", dsn, *options, "--study", "alone"))
     broken = command("optimize", dsn, *options, "--study", "broken")
     assert killed_after(broken, dsn, "broken", 2, signal.SIGKILL) == -signal.SIGKILL
     assert killed_after(broken, dsn, "broken", 4, signal.SIGINT) == 130
     resumed = answer(broken)
-    assert resumed["decided"] == alone["decided"] == 20
+    assert resumed["decided"] == alone["decided"] == 9
     for said in (alone, resumed):
         said.pop("study")
         said["front"][0].pop("number")  # those that were interrupted have numbers too
     assert resumed == alone
-    assert alone["front"][0]["luck"]["trials"] == 20
+    assert alone["front"][0]["luck"]["trials"] == 9
     assert alone["shipped_out_of_sample"]["fills"] > 0
 
 

@@ -254,7 +254,8 @@ async def test_who_waits_too_long_for_room_is_not_sent_and_it_is_no_failure_of_t
 
 @pytest.mark.parametrize("why", ["lease", "breaker", "canceled", "canceled all"])
 async def test_who_waits_for_room_is_judged_again_when_there_is(why: str):
-    async with reference_desk(msgspec.structs.replace(SMALL, max_failures=1, cool_down_s=60), listen=False) as desk:
+    patient = msgspec.structs.replace(SMALL, max_failures=1, cool_down_s=60, request_timeout_s=5)
+    async with reference_desk(patient, listen=False) as desk:
         await desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, count=6), slow_s=0.15)
         first = [asyncio.create_task(desk.venue.send(order(f"o{number}"))) for number in range(6)]
         await asyncio.sleep(0.05)
