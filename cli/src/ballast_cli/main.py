@@ -8,13 +8,13 @@ import asyncio
 import json
 import sys
 import traceback
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from ballast_cli import output
-from ballast_cli.arguments import Json, OrderId, Reason, confirmed, home
+from ballast_cli.arguments import Data, End, Json, OrderId, Override, Profile, Reason, Start, confirmed, home
+from ballast_cli.bench_commands import bench
 from ballast_cli.by_hand import by_hand
 from ballast_cli.readiness.command import readiness
 from ballast_cli.research_commands import research
@@ -31,21 +31,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 config_app = typer.Typer(help="Look at the effective configuration.", no_args_is_help=True)
-bench_app = typer.Typer(help="Measure.", no_args_is_help=True)
 app.add_typer(by_hand)
 app.add_typer(research)
 app.add_typer(safekeeping)
 app.add_typer(readiness)
 app.add_typer(config_app, name="config")
-app.add_typer(bench_app, name="bench")
-
-Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
-Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
-Data = Annotated[
-    str, typer.Option(help="builtin, builtin-h1, synthetic:NAME, paths:KIND:SEED:DATA or a directory of price files")
-]
-Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
-End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
+app.add_typer(bench, name="bench")
 
 
 @app.command()
@@ -220,98 +211,6 @@ def config_show(profile: Profile = "fx", config: Override = None, as_json: Json 
     from ballast_cli.configuration import effective
 
     output.answer(effective(profile, override=config), as_json)
-
-
-@bench_app.command("latency")
-def bench_latency(
-    steps: Annotated[int, typer.Option(min=50, help="slices to measure")] = 1000, as_json: Json = False
-) -> None:
-    """Tick to order through all services and NATS, next to a bare five-hop relay of the same messages."""
-    from ballast_cli.latency import latency
-
-    output.answer(asyncio.run(latency(steps)), as_json)
-
-
-@bench_app.command("risk")
-def bench_risk(
-    steps: Annotated[int, typer.Option(min=100, max=6600, help="decisions to measure")] = 3000, as_json: Json = False
-) -> None:
-    """One decision of the guardian with 50 positions and every control on, next to the bare arithmetic of a VaR."""
-    from ballast_cli.risk_bench import risk
-
-    output.answer(risk(steps), as_json)
-
-
-@bench_app.command("api")
-def bench_api(
-    users: Annotated[int, typer.Option(min=1, max=500, help="open pages; 10 are expected")] = 100,
-    seconds: Annotated[float, typer.Option(min=5, max=600, help="how long they stay open")] = 20,
-    as_json: Json = False,
-) -> None:
-    """The gateway of the system here, else of one of its own, with many pages open; and whether trading notices."""
-    from ballast_cli.api_load import api
-
-    result = asyncio.run(api(home(), users=users, seconds=seconds))
-    output.answer(result, as_json)
-    if not result["within_limit"]:
-        raise typer.Exit(output.FAILED)
-
-
-@bench_app.command("resilience")
-def bench_resilience(
-    data: Annotated[Path, typer.Option(help="directory with the recorded episodes")],
-    write: Annotated[Path | None, typer.Option(help="also write the tables to this Markdown file")] = None,
-    as_json: Json = False,
-) -> None:
-    """Real stress episodes with the guardian and without it."""
-    from ballast_cli.resilience import in_markdown, resilience
-
-    result = resilience(data)
-    if write is not None:
-        write.write_text(in_markdown(result))
-    output.answer(result, as_json)
-
-
-@bench_app.command("engines")
-def bench_engines(
-    data: Annotated[Path | None, typer.Option(help="recorded prices, with fx/m1 and fx/h1; else a random walk")] = None,
-    checkout: Annotated[
-        Path, typer.Option(help="checkout of Ballast, with what `make bench-engines` installs")
-    ] = Path(),
-    bars: Annotated[int, typer.Option(min=0, help="at most so many bars of each case; 0: all")] = 0,
-    cold: Annotated[bool, typer.Option("--cold/--no-cold", help="also time fresh processes")] = True,
-    as_json: Json = False,
-) -> None:
-    """The same rule through vectorbt, backtesting.py, backtrader and NautilusTrader, where they are installed."""
-    from ballast_cli.engines_bench import engines, tables
-
-    result = engines(checkout, data, bars=bars, cold=cold, show=not as_json and sys.stderr.isatty())
-    if as_json:
-        output.answer(result, as_json)
-        return
-    for table in tables(result):
-        output.out.print(table)
-    for name in result["not_installed"]:
-        output.out.print(f"{name} is not installed; make bench-engines does it", markup=False)
-
-
-@bench_app.command("execution")
-def bench_execution(
-    data: Data,
-    profile: Profile = "crypto",
-    config: Override = None,
-    start: Start = None,
-    end: End = None,
-    orders: Annotated[int, typer.Option(min=1, help="of each size in each instrument")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="decides when they arrive, and their sides")] = 1,
-    as_json: Json = False,
-) -> None:
-    """What the execution algorithms save against market orders at once, through the paper venue."""
-    from ballast_cli.configuration import effective
-    from ballast_cli.execution_costs import execution
-
-    settings = effective(profile, override=config, data=data, start=start, end=end)
-    output.answer(execution(settings, orders=orders, seed=seed), as_json)
 
 
 def main() -> None:

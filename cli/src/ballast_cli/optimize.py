@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from ballast_cli import output
-from ballast_cli.arguments import Json, home
+from ballast_cli.arguments import Data, End, Json, Override, Profile, Start, home
 from ballast_cli.walkforward_page import in_markdown
 from common.errors import BallastError, ConfigError
 from common.model.time import NS_PER_DAY, iso
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from research.optimize.walk import Optimized, Walked
 
 _WARMUP_DAYS: Final = 1500  # 200 weekly bars
-Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
-Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
-Data = Annotated[
-    str, typer.Option(help="builtin, builtin-h1, synthetic:NAME, paths:KIND:SEED:DATA or a directory of price files")
-]
-Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
-End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
 SpaceFile = Annotated[Path | None, typer.Option("--space", help="TOML file of keys and ranges; default the profile's")]
 Objectives = Annotated[
     list[str],

@@ -13,18 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ballast_cli import output
-from ballast_cli.arguments import Json, home
+from ballast_cli.arguments import Data, End, Json, Override, Profile, Start, home
 from ballast_cli.progress import Bar
 
 if TYPE_CHECKING:
     from common.quant.bootstrap import Interval
     from research.truth.ab import Comparison, Outcome
 
-Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
-Data = Annotated[str, typer.Option(help="as --data of a backtest")]
-Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
-Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
-End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
 Folder = Annotated[Path | None, typer.Option("--strategy-folder", help="your own strategies, beside the shipped ones")]
 
 SPAN: Final = 1500  # slices looked at where no span is named

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from ballast_cli import output
-from ballast_cli.arguments import Json, Reason, home
+from ballast_cli.arguments import Json, Profile, Reason, home
 from common.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 params = typer.Typer(help="Change parameters safely.", no_args_is_help=True)
 
 LIVE: Final = "takes effect when the next run begins: `ballast down`, then `ballast up --fresh`"
-Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
 Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, as given to `ballast up`")]
 PlanId = Annotated[str, typer.Argument(help="id of a plan; `ballast params list` shows them")]
 Results = Annotated[Path | None, typer.Option(help="folder of a kept run instead of the system running here")]
