@@ -181,7 +181,13 @@ async def test_what_we_held_back_ourselves_is_not_asked_about_at_the_venue_but_w
 
 
 @pytest.mark.req("EXE-01", "EXE-02")
-@pytest.mark.parametrize(("many", "bounds"), [(120, {"burst": 8, "rate_per_s": 100.0}), (60, {"max_in_flight": 4})])
+@pytest.mark.parametrize(
+    ("many", "bounds"),
+    [
+        (120, {"burst": 8, "rate_per_s": 100.0, "request_timeout_s": 5.0, "connect_timeout_s": 5.0}),
+        (60, {"max_in_flight": 4}),
+    ],
+)
 async def test_a_burst_beyond_our_own_limits_reaches_the_venue_whole_and_none_of_it_is_denied(
     many: int, bounds: dict[str, Any]
 ):
@@ -198,8 +204,8 @@ async def test_a_burst_beyond_our_own_limits_reaches_the_venue_whole_and_none_of
             approved = OrderApproved(ts_event=T0, order=order(f"o{number}", algorithm=None), step=1)
             await one.hear(GUARDIAN, approved)
         sent = one.desk.reference.audit.summary
-        await until(lambda: sent().accepted == many, "all are there", within_s=60.0)
-        await until(lambda: len(one.said(OrderFilled)) == many, "all have traded", within_s=60.0)
+        await until(lambda: sent().accepted == many, "all are there", within_s=10.0)
+        await until(lambda: len(one.said(OrderFilled)) == many, "all have traded", within_s=10.0)
         assert [report.held_back for report in one.reports(NotReceived)].count(True) > 0, "beyond our limits"
         assert one.said(OrderDenied) == []
         assert (sent().sends, sent().most_sends) == (many, 1)
