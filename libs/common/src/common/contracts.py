@@ -48,7 +48,11 @@ ROUTES: Final[dict[type[Message], Route]] = {
     m.MarketSlice: Route(("market_data",), _book),
     m.RowsQuarantined: Route(("market_data",), _book),
     m.MarketDataEnded: Route(("market_data",), _book),
+    m.FeedChanged: Route(("market_data",), _book),
+    m.EventsScheduled: Route(("market_data",), _book),
     m.RegimeStep: Route(("regime",), _book),
+    m.OverrideRegime: Route(OPERATORS, _book),
+    m.RegimeOverridden: Route(("regime",), _book),
     m.SignalsStep: Route(("signals",), _book),
     m.PortfolioStep: Route(("portfolio",), _book),
     m.OrderApproved: Route(("risk_guardian",), _account_strategy),
@@ -112,7 +116,7 @@ _ORDER_EVENTS: Final = (
 
 INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
     "market_data": (m.RiskStep,),
-    "regime": (m.InstrumentsDefined, m.MarketSlice),
+    "regime": (m.InstrumentsDefined, m.MarketSlice, m.OverrideRegime),
     "signals": (m.InstrumentsDefined, m.MarketSlice, m.RegimeStep, m.EnableFeature),
     "portfolio": (
         m.InstrumentsDefined,
@@ -129,6 +133,7 @@ INPUTS: Final[dict[str, tuple[type[Message], ...]]] = {
     "risk_guardian": (
         m.InstrumentsDefined,
         m.MarketSlice,
+        m.EventsScheduled,
         m.ExecutionStep,
         m.PortfolioStep,
         m.OrderDenied,
@@ -190,6 +195,7 @@ FROM_OUTSIDE: Final = (
     m.RunStress,
     m.AcknowledgeAlert,
     m.EnableFeature,
+    m.OverrideRegime,
     m.ParametersChanged,
 )
 

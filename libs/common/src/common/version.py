@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Final
 
 BUILD: Final = "0.1.0"
-CONTRACTS: Final = "06e9af948ca0eee4"
+CONTRACTS: Final = "69cc26098afb2844"

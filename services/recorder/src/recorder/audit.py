@@ -26,6 +26,7 @@ AUDITED: Final[dict[type[Message], str]] = {
     m.RunStress: "stress",
     m.AcknowledgeAlert: "acknowledge",
     m.EnableFeature: "enable feature",
+    m.OverrideRegime: "override regime",
 }
 Command = (
     m.HaltTrading
@@ -37,6 +38,7 @@ Command = (
     | m.RunStress
     | m.AcknowledgeAlert
     | m.EnableFeature
+    | m.OverrideRegime
 )
 
 
@@ -59,6 +61,9 @@ def reason(command: Command) -> str:
             return command.alert_id
         case m.EnableFeature():
             return f"{command.service} {command.feature}: {command.reason}"
+        case m.OverrideRegime():
+            what = f"{command.instrument_id or 'all instruments'} {command.regime or 'as detected'}"
+            return f"{what} until {command.expires_ns}: {command.reason}"
         case m.RunStress():
             return "on demand"
         case _:

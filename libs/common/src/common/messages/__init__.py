@@ -14,7 +14,7 @@ from common.messages.control import (
     RunStarted,
     ServiceStarted,
 )
-from common.messages.market_data import MarketDataEnded, MarketSlice, RowsQuarantined
+from common.messages.market_data import EventsScheduled, FeedChanged, MarketDataEnded, MarketSlice, RowsQuarantined
 from common.messages.orders import (
     AmendApproved,
     AmendOrder,
@@ -43,7 +43,7 @@ from common.messages.orders import (
     VenueHealth,
 )
 from common.messages.portfolio import PortfolioStep
-from common.messages.regime import RegimeStep
+from common.messages.regime import OverrideRegime, RegimeOverridden, RegimeStep
 from common.messages.risk import (
     AcknowledgeAlert,
     AlertAcknowledged,
@@ -68,7 +68,11 @@ MESSAGES: Final[tuple[type[Message], ...]] = (
     MarketSlice,
     RowsQuarantined,
     MarketDataEnded,
+    FeedChanged,
+    EventsScheduled,
     RegimeStep,
+    OverrideRegime,
+    RegimeOverridden,
     SignalsStep,
     PortfolioStep,
     OrderApproved,

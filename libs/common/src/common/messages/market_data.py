@@ -90,3 +90,40 @@ class MarketDataEnded(Message, frozen=True, kw_only=True):
     bars: int
     quarantined: int
     gaps: int
+
+
+class FeedChanged(Message, frozen=True, kw_only=True):
+    """The feed that an instrument's prices come from, or how well one does (MKT-02). `score` in [0, 1], 1 is flawless."""
+
+    TYPE: ClassVar[str] = "md.feed.v1"
+
+    book: str
+    instrument_id: str
+    feed: str
+    active: bool
+    score: float
+    reason: str
+
+
+class Impact(StrEnum):
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+
+
+class EconomicEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something scheduled that moves prices in `currency`: a rate decision, the payrolls."""
+
+    ts_event: int
+    currency: str
+    impact: Impact
+    name: str
+
+
+class EventsScheduled(Message, frozen=True, kw_only=True):
+    """The economic calendar ahead, in order of time; what was said before of this span is replaced (MKT-07)."""
+
+    TYPE: ClassVar[str] = "md.events.v1"
+
+    book: str
+    events: tuple[EconomicEvent, ...]

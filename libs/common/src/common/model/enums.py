@@ -145,6 +145,8 @@ class DenyCode(StrEnum):
     STALE_PRICE = "STALE_PRICE"
     NO_PRICE = "NO_PRICE"
     MARKET_CLOSED = "MARKET_CLOSED"
+    OUTSIDE_WINDOW = "OUTSIDE_WINDOW"  # not an hour in which this instrument is traded
+    EVENT_BLACKOUT = "EVENT_BLACKOUT"  # too near a scheduled event of the instrument's currencies
     PRICE_COLLAR = "PRICE_COLLAR"
     QTY_INVALID = "QTY_INVALID"  # not positive, or not a multiple of the increment
     MAX_QTY = "MAX_QTY"

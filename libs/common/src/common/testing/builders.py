@@ -14,10 +14,10 @@ import msgspec
 from common import messages as m
 from common.messages.base import Envelope, Message
 from common.messages.control import ParameterMoved
-from common.messages.market_data import Bar, QuarantinedRow, QuarantineReason, Quote
+from common.messages.market_data import Bar, EconomicEvent, Impact, QuarantinedRow, QuarantineReason, Quote
 from common.messages.orders import BreakKind, OpenOrder, Order
 from common.messages.portfolio import Contribution, Target
-from common.messages.regime import RegimeReading
+from common.messages.regime import MarketReading, ModelReading, RegimeReading
 from common.messages.risk import ScenarioResult
 from common.messages.signals import Signal
 from common.messages.venue import Traded, VenueOrder
@@ -93,7 +93,31 @@ _NOUNS: Final[tuple[msgspec.Struct, ...]] = (
         atr_percentile=0.55,
         atr_ratio=1.2,
         bb_width=0.012,
+        override="anna",
     ),
+    ModelReading(
+        instrument_id=EUR_USD,
+        timeframe=Timeframe.H1,
+        bull=0.7,
+        bear=0.1,
+        sideways=0.2,
+        high_volatility=0.15,
+        forecast_vol=0.006,
+        change_24h=0.25,
+        change_48h=0.4,
+    ),
+    MarketReading(
+        crisis=False,
+        breakdown=False,
+        stress_score=0.3,
+        mean_correlation=0.45,
+        correlation_shift=0.6,
+        volatility=0.4,
+        drawdown_speed=0.1,
+        spread=0.2,
+        liquidity=0.5,
+    ),
+    EconomicEvent(ts_event=T0 + NS_PER_DAY, currency="USD", impact=Impact.HIGH, name="Non-Farm Employment Change"),
     Signal(
         strategy_id=STRATEGY,
         tier=Tier.CORE,
@@ -205,7 +229,36 @@ _MESSAGES: Final[tuple[Message, ...]] = (
     m.MarketSlice(ts_event=T0, book=BOOK, step=7, bars=(_noun[Bar],), quotes=(_noun[Quote],), late=False),
     m.RowsQuarantined(ts_event=T0, book=BOOK, rows=(_noun[QuarantinedRow],)),
     m.MarketDataEnded(ts_event=T0, book=BOOK, steps=7, bars=21, quarantined=1, gaps=2),
-    m.RegimeStep(ts_event=T0, book=BOOK, step=7, readings=(_noun[RegimeReading],)),
+    m.FeedChanged(
+        ts_event=T0, book=BOOK, instrument_id=EUR_USD, feed="oanda", active=True, score=0.97, reason="fxcm is silent"
+    ),
+    m.EventsScheduled(ts_event=T0, book=BOOK, events=(_noun[EconomicEvent],)),
+    m.RegimeStep(
+        ts_event=T0,
+        book=BOOK,
+        step=7,
+        readings=(_noun[RegimeReading],),
+        models=(_noun[ModelReading],),
+        market=_noun[MarketReading],
+    ),
+    m.OverrideRegime(
+        ts_event=T0,
+        book=BOOK,
+        author="anna",
+        reason="rate decision",
+        instrument_id=EUR_USD,
+        regime=Regime.VOLATILE,
+        expires_ns=T0 + NS_PER_DAY,
+    ),
+    m.RegimeOverridden(
+        ts_event=T0,
+        book=BOOK,
+        instrument_id=EUR_USD,
+        regime=Regime.VOLATILE,
+        expires_ns=T0 + NS_PER_DAY,
+        author="anna",
+        reason="rate decision",
+    ),
     m.SignalsStep(ts_event=T0, book=BOOK, step=7, signals=(_noun[Signal],)),
     m.PortfolioStep(
         ts_event=T0,
