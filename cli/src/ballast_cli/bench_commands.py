@@ -50,6 +50,25 @@ def bench_api(
         raise typer.Exit(output.FAILED)
 
 
+@bench.command("memory")
+def bench_memory(
+    data: Data,
+    profile: Profile = "fx",
+    config: Override = None,
+    start: Start = None,
+    end: End = None,
+    as_json: Json = False,
+) -> None:
+    """What all cores hold in memory over a long replay, and whether that grows."""
+    from ballast_cli.configuration import effective
+    from ballast_cli.memory_bench import memory
+
+    result = memory(effective(profile, override=config, data=data, start=start, end=end))
+    output.answer(result, as_json)
+    if not result["within_limit"]:
+        raise typer.Exit(output.FAILED)
+
+
 @bench.command("resilience")
 def bench_resilience(
     data: Annotated[Path, typer.Option(help="directory with the recorded episodes")],

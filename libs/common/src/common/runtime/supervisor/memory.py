@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,15 @@ def memory_pss(pids: Mapping[str, int]) -> dict[str, int]:
     children = _children()
     sizes = {name: _tree(pid, children) for name, pid in pids.items()}
     return {name: size for name, size in sizes.items() if size > 0}
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory now; 0 where the system does not say (not Linux)."""
+    try:
+        pages = int((_PROC / "self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize()
 
 
 def _tree(pid: int, children: Mapping[int, list[int]]) -> int:
