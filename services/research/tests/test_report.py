@@ -40,7 +40,6 @@ from research.report.attribution import NOBODY, Share
 from research.report.belief import believe
 from research.report.facts import gather
 from research.report.page import page, write
-from research.report.sessions import CLOSED, session
 from research.summary import Summary
 
 YEN = "USD-JPY.ECB"
@@ -180,24 +179,6 @@ def test_trades_and_costs_are_those_of_the_summary(run: tuple[dict[str, Any], Su
     assert sum(one.turnover for one in chronicle.costs.values()) == pytest.approx(result["costs"]["turnover"], abs=0.01)
     assert sum(one.count for one in chronicle.denied.values()) == result["orders"]["denied"] > 0
     assert sum(one.count for one in chronicle.quarantined.values()) == result["quarantined"]
-
-
-# --- sessions -------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("ts", "name"),
-    [
-        (ns(2024, 1, 10, 3), "Tokyo"),
-        (ns(2024, 1, 10, 8), "London"),
-        (ns(2024, 7, 10, 7), "London"),  # summer time: an hour earlier in UTC
-        (ns(2024, 1, 10, 7), "Tokyo"),
-        (ns(2024, 1, 10, 14), "New York"),
-        (ns(2024, 7, 10, 12), "New York"),
-        (ns(2024, 1, 10, 22), "Sydney"),
-        (ns(2024, 1, 13, 12), CLOSED),  # a Saturday
-    ],
-)
-def test_sessions_follow_the_clocks_of_their_cities(ts: int, name: str) -> None:
-    assert session(ts) == name
 
 
 # --- curves ---------------------------------------------------------------------------------------------------------------

@@ -227,7 +227,7 @@ def test_a_market_order_needs_a_quote_where_there_are_quotes(bench: Any) -> None
 @pytest.mark.req("RSK-02")
 def test_no_setting_empties_the_checks(bench: Any) -> None:
     """Whatever a switch or a limit is set to, what must hold of every order does."""
-    assert len(checks.CHECKS) == len(set(checks.CHECKS)) == 44
+    assert len(checks.CHECKS) == len(set(checks.CHECKS)) == 46
     zero = {
         name: 0
         for name in Limits.__struct_fields__
@@ -305,7 +305,11 @@ WIDEST: Final = {  # the last end of every limit, and no ladder
     "limits": {name: value for given in ENDS.values() for name, value in given.get("limits", {}).items()},
     "ladders": {name: [] for name in METRICS},
 }
-REFUSED: Final = ("measures.window=100", "measures.normal_window=1900")  # windows that do not fit the others
+REFUSED: Final = {
+    "measures.window=100": "measures: expected a window",  # windows that do not fit the others
+    "measures.normal_window=1900": "measures: expected a window",
+    "windows.zone=": "windows: expected `zone`",
+}
 
 
 def assert_closed(guard: Any, configuration: dict[str, Any]) -> None:
@@ -342,7 +346,7 @@ def assert_closed(guard: Any, configuration: dict[str, Any]) -> None:
 def test_no_single_setting_at_either_end_opens_a_hole(guard: Any, label: str) -> None:
     """Or it is refused by its name; there is no third way."""
     if label in REFUSED:
-        with pytest.raises(ConfigError, match=r"^risk_guardian\.measures: expected a window"):
+        with pytest.raises(ConfigError, match=rf"^risk_guardian\.{REFUSED[label]}"):
             section({"risk_guardian": ENDS[label]}, "risk_guardian", Settings)
     else:
         assert_closed(guard, ENDS[label])

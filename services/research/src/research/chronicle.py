@@ -31,10 +31,10 @@ from common.messages.risk import LadderChanged, ScopeHalted, TradingStateChanged
 from common.model.instrument import Instrument
 from common.model.money import ZERO, Conversion
 from common.model.time import NS_PER_DAY
+from common.model.trading_sessions import session
 from research.passed import Passed
 from research.report.attribution import Key, Share
 from research.report.records import UNKNOWN, Costs, Event, Refusal, Trade, note
-from research.report.sessions import session
 from research.report.volume import Volumes
 
 EVENTS_KEPT: Final = 2_000

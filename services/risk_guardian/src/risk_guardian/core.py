@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from common.core import Effect
 from common.messages.base import Message
 from common.messages.control import InstrumentsDefined
-from common.messages.market_data import MarketSlice
+from common.messages.market_data import EventsScheduled, MarketSlice
 from common.messages.orders import (
     AmendOrder,
     AmendRejected,
@@ -42,7 +42,7 @@ from common.messages.risk import (
 )
 from common.model.account import Account
 from common.model.money import ZERO, Conversion
-from risk_guardian import halts, intake, ladder, streaks, watch
+from risk_guardian import events, halts, intake, ladder, streaks, watch
 from risk_guardian import quiet as sleep
 from risk_guardian.alerts import RULES as ALARMING
 from risk_guardian.alerts import Alarms
@@ -66,7 +66,7 @@ class RiskGuardian:
         """`scenarios` are those of the stress tests, from `scenarios.load`."""
         self._settings = settings
         self._account = account
-        self._judge = Judge(settings.limits, account.id)
+        self._judge = Judge(settings.limits, account.id, windows=settings.windows, events=settings.events)
         self._measures = Measures(settings.measures, account.currency, scenarios, settings.limits.sectors)
         self._reporter = Reporter(settings, self._measures)
         self._alarms = Alarms(settings.alerts, settings.ladders)
@@ -134,7 +134,7 @@ class RiskGuardian:
                 self._judge.on_amended(message.order, state)
             case VenueHealth():
                 intake.on_venue(state, message)
-            case InstrumentsDefined():
+            case InstrumentsDefined() | EventsScheduled():
                 self._define(message)
             case _:
                 return list(self._obey(message))
@@ -164,7 +164,11 @@ class RiskGuardian:
 
     # --- what we see ---------------------------------------------------------------------------------
 
-    def _define(self, message: InstrumentsDefined) -> None:
+    def _define(self, message: InstrumentsDefined | EventsScheduled) -> None:
+        """What is known before it is traded: instruments, and events that lie ahead."""
+        if isinstance(message, EventsScheduled):
+            events.learn(self.state.events, self._settings.events, message)
+            return
         intake.define(self.state, message, self._account)
         self._measures.define(self.state)
 

@@ -7,10 +7,12 @@ from typing import Annotated
 import msgspec
 
 from risk_guardian.alerts import AlertSettings
+from risk_guardian.events import EventSettings
 from risk_guardian.limits import Limits
 from risk_guardian.measures import MeasureSettings
 from risk_guardian.policy import Ladders
 from risk_guardian.streaks import StreakSettings
+from risk_guardian.windows import WindowSettings
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,6 +21,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     streaks: StreakSettings = msgspec.field(default_factory=StreakSettings)
     alerts: AlertSettings = msgspec.field(default_factory=AlertSettings)
     measures: MeasureSettings = msgspec.field(default_factory=MeasureSettings)
+    events: EventSettings = msgspec.field(default_factory=EventSettings)
+    windows: WindowSettings = msgspec.field(default_factory=WindowSettings)
     measure_every_minutes: Annotated[
         int,
         msgspec.Meta(

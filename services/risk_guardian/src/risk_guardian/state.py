@@ -119,4 +119,5 @@ class State(msgspec.Struct, kw_only=True):
     own_orders: int = 0
     streaks: Streaks = msgspec.field(default_factory=Streaks)
     alerts: Alerts = msgspec.field(default_factory=Alerts)
+    events: dict[str, list[int]] = msgspec.field(default_factory=dict)  # times by currency, rising; see `events.learn`
     schedule: Schedule = msgspec.field(default_factory=Schedule)

@@ -27,9 +27,12 @@ from common.model.parties import BOOK, GUARDIAN
 from common.model.time import NS_PER_HOUR, NS_PER_MINUTE
 from risk_guardian import amend, flow
 from risk_guardian.checks import OF_EVERY_ORDER, OF_NEW_RISK, Breach, Check, Context, Cut, RiskAfter, held
+from risk_guardian.checks.base import ALL_HOURS
+from risk_guardian.events import OFF, EventSettings
 from risk_guardian.flow import CANCEL, ORDER, REPEAT, meter
 from risk_guardian.limits import Limits
 from risk_guardian.state import State, Working
+from risk_guardian.windows import WindowSettings
 
 NAME: Final = GUARDIAN
 
@@ -49,10 +52,14 @@ class Now(NamedTuple):
 class Judge:
     """Asks the checks about each order and remembers what passed, in the state it is given."""
 
-    def __init__(self, limits: Limits, account: str) -> None:
+    def __init__(
+        self, limits: Limits, account: str, *, windows: WindowSettings = ALL_HOURS, events: EventSettings = OFF
+    ) -> None:
         self._limits = limits
         self._uncut = msgspec.structs.replace(limits, resize=False)
         self._account = account
+        self._windows = windows
+        self._events = events
 
     # --- orders ----------------------------------------------------------------------------------------
 
@@ -218,6 +225,8 @@ class Judge:
             exposure_factor=now.exposure_factor,
             conversion=now.conversion,
             after=now.after,
+            windows=self._windows,
+            events=self._events,
         )
 
     def _count(self, order: Order, state: State) -> None:

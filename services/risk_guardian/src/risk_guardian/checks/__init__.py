@@ -19,7 +19,9 @@ from risk_guardian.checks.base import (
     held,
     waits,
 )
+from risk_guardian.checks.events import event_blackout
 from risk_guardian.checks.groups import max_correlated, max_currency, max_sector, max_strategy_type
+from risk_guardian.checks.hours import trading_window
 from risk_guardian.checks.market import clock_jump, fresh_price, fx_week_open, market_open, price_collar, priced, quoted
 from risk_guardian.checks.rates import (
     cancel_rate,
@@ -82,6 +84,8 @@ OF_NEW_RISK: Final[Sequence[Check]] = (
     repeated_execution,
     open_orders,
     market_open,
+    event_blackout,
+    trading_window,
     clock_jump,
     priced,
     fresh_price,

@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from common.messages.orders import Order
 from common.model.enums import DenyCode
 from common.model.instrument import Instrument
 from common.model.money import ZERO, Conversion
+from risk_guardian.events import OFF, EventSettings
 from risk_guardian.limits import Limits
 from risk_guardian.state import State
+from risk_guardian.windows import WindowSettings
+
+ALL_HOURS: Final = WindowSettings()
 
 
 class Breach(NamedTuple):
@@ -85,6 +89,8 @@ class Context:
     exposure_factor: float
     conversion: Conversion
     after: RiskAfter | None = None
+    windows: WindowSettings = ALL_HOURS
+    events: EventSettings = OFF
     _unit: Decimal | None = None
     _others: dict[str, Side] | None = None
     _gross: Decimal | None = None
