@@ -44,12 +44,14 @@ class History(NamedTuple):
         )
 
 
-def look_back(high_low_close: Floats, ts: Ints, settings: Settings) -> History:
+def look_back(high_low_close: Floats, ts: Ints, settings: Settings, crisis: Floats | None = None) -> History:
     """The verdicts on a series from its first bar on. `high_low_close` is float64[bars, 3] in C order, `ts` the closes of the
-    bars' slices in ns.
+    bars' slices in ns, `crisis` the confidence, slice by slice, that the market as a whole is in one (0: it is not).
     """
     values = readings(high_low_close, periods(settings), settings.bb_deviations, width(settings))
     judged = verdicts(values, high_low_close, thresholds(settings))
+    if crisis is not None:
+        judged[crisis > 0.0, 0], judged[crisis > 0.0, 1] = CRISIS, crisis[crisis > 0.0]
     candidates = judged[:, 0].astype(np.int8)
     stable, since_ns = hold(candidates, ts, settings.hold_minutes * NS_PER_MINUTE, UNCERTAIN, CRISIS)
     return History(values, candidates, judged[:, 1].copy(), judged[:, 2].astype(np.int8), stable, since_ns)

@@ -95,7 +95,7 @@ def readings(prices: Floats, periods: Ints, deviations: float, words: int) -> Fl
 
 def warm() -> None:
     """Compiles both drivers, and what comes after them."""
-    from regime import history, rules  # history drives this module
+    from regime import history, market_kernel, model_kernel, rules  # history drives this module
 
     settings = Settings()
     prices, out = np.ones((1, 3)), np.empty((1, COLUMNS))
@@ -103,3 +103,5 @@ def warm() -> None:
     readings(prices, periods(settings), 2.0, width(settings))
     rules.warm()
     history.warm()
+    market_kernel.warm()
+    model_kernel.warm()

@@ -19,6 +19,7 @@ def make_reading(
     since_ns: int,
     confidence: float,
     vol_state: VolState,
+    override: str = "",
 ) -> RegimeReading:
     """`values` are nine, in the order of `rules.Values`; what is NaN there is None here."""
     shown = [value if value == value else None for value in values]
@@ -39,4 +40,5 @@ def make_reading(
         atr_ratio=shown[6],
         bb_width=shown[7],
         vol_ratio=shown[8],
+        override=override,
     )

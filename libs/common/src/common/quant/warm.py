@@ -11,10 +11,34 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from common.quant import averages, trend, volatility
+from common.quant import (
+    adaptive,
+    averages,
+    dependence,
+    garch,
+    hidden_markov,
+    momentum,
+    profile,
+    profile_levels,
+    thresholds,
+    trend,
+    volatility,
+)
 
 # Their kernels are compiled into those that call them; here, what has changed matters.
-_SHARED: Final = (averages, trend, volatility)
+_SHARED: Final = (
+    averages,
+    volatility,
+    trend,
+    momentum,
+    thresholds,
+    adaptive,
+    profile_levels,
+    profile,
+    dependence,
+    garch,
+    hidden_markov,
+)
 
 
 def main() -> None:
