@@ -1,8 +1,9 @@
 """`ballast bench api`: the gateway under more open pages than anybody expects, and whether trading notices.
 
 Ten people have the page open: that is what is expected. A page is one WebSocket on every topic, `health/services` every two
-seconds, `status` every five, and at the beginning and a second after each step of the market what has changed, each on a
-connection of its own (a browser opens six). Everything stays on this machine and ends by itself.
+seconds, `status` every five, a few things every minute, and at the beginning and a second after each step of the market what has
+changed (the chart after three), each on a connection of its own (a browser opens six). Everything stays on this machine and ends
+by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,14 +29,20 @@ from gateway.auth import USER
 EXPECTED_USERS: Final = 10
 LIMIT_MS: Final = 500.0
 ANSWER_WITHIN_S: Final = 30.0
-AFTER_A_STEP_S: Final = 1.0
 _API: Final = "/api/v1"
+_MARKET: Final = "instrument_id=EUR-USD.ECB"  # one of the system's own; in another book the answers may be empty
 _ON_TIME: Final = {"health/services": 2.0, "status": 5.0}
-_ON_NEWS: Final = {
-    "portfolio": "positions",
-    "risk": "portfolio/history?points=400",
-    "regime": "regime/current",
-    "orders": "orders?limit=60",
+_EVERY_MINUTE: Final = (
+    *("sessions", "regime/market", f"prices/profile?{_MARKET}", f"signals/thresholds?{_MARKET}&limit=1"),
+    *("sessions/heatmap", "events?limit=8"),
+)
+_MINUTE_S: Final = 60.0
+_ONE_BY_ONE_S: Final = 0.3  # between them at the beginning
+_ON_NEWS: Final = {  # topic: what is asked for then, and how long after it, about
+    "portfolio": {"positions": 1.0},
+    "risk": {"portfolio/history?points=400": 1.0},
+    "regime": {"regime/current": 1.0, f"regime/chart?{_MARKET}&timeframe=1d&points=300": 3.0},
+    "orders": {"orders?limit=60": 1.0},
 }
 
 
@@ -137,23 +145,28 @@ async def _answer(reader: asyncio.StreamReader) -> int:
 async def page(number: int, users: int, gateway: Gateway, seen: Seen) -> None:
     """An open page, for ever. Pages are opened evenly over the first two seconds."""
     await asyncio.sleep(2 * number / users)
-    asks = {route: Ask(gateway, route, seen) for route in (*_ON_TIME, *_ON_NEWS.values())}
+    pace = 0.5 + number / users  # pages that hear of the same step do not all ask at the same moment
+    asks = {route: Ask(gateway, route, seen) for route in (*_ON_TIME, *_EVERY_MINUTE, *chain(*_ON_NEWS.values()))}
     async with asyncio.TaskGroup() as tasks:
-        for ask in asks.values():
+        for route, ask in asks.items():
             tasks.create_task(ask.run())
-            ask.now()
+            if route not in _EVERY_MINUTE:
+                ask.now()
         for route, every_s in _ON_TIME.items():
             tasks.create_task(_every(every_s, asks[route]))
-        await _listen(gateway, asks, seen)
+        for place, route in enumerate(_EVERY_MINUTE, start=1):
+            tasks.create_task(_every(_MINUTE_S, asks[route], first_s=place * _ONE_BY_ONE_S * pace))
+        await _listen(gateway, asks, seen, pace)
 
 
-async def _every(seconds: float, ask: Ask) -> None:
+async def _every(seconds: float, ask: Ask, first_s: float = 0.0) -> None:
+    await asyncio.sleep(first_s)
     while True:
         ask.now()
         await asyncio.sleep(seconds)
 
 
-async def _listen(gateway: Gateway, asks: dict[str, Ask], seen: Seen) -> None:
+async def _listen(gateway: Gateway, asks: dict[str, Ask], seen: Seen, pace: float) -> None:
     headers = {"Authorization": gateway.authorization}
     loop, waiting = asyncio.get_running_loop(), set[str]()
 
@@ -168,10 +181,10 @@ async def _listen(gateway: Gateway, asks: dict[str, Ask], seen: Seen) -> None:
                 async for text in socket:
                     frame = msgspec.json.decode(text, type=Frame)
                     seen.frame(frame)
-                    route = _ON_NEWS.get(frame.topic)
-                    if route and route not in waiting:
-                        waiting.add(route)
-                        loop.call_later(AFTER_A_STEP_S, ask, route)
+                    for route, after_s in _ON_NEWS.get(frame.topic, {}).items():
+                        if route not in waiting:
+                            waiting.add(route)
+                            loop.call_later(after_s * pace, ask, route)
         seen.dropped += 1
         await asyncio.sleep(1)
 

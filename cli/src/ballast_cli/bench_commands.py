@@ -35,6 +35,16 @@ def bench_risk(
     output.answer(risk(steps), as_json)
 
 
+@bench.command("regime")
+def bench_regime(
+    slices: Annotated[int, typer.Option(min=50, max=20_000, help="slices to measure")] = 500, as_json: Json = False
+) -> None:
+    """One slice of 50 instruments on 7 timeframes through the regime detector, everything on; one bar of one instrument."""
+    from ballast_cli.regime_bench import regime
+
+    output.answer(regime(slices), as_json)
+
+
 @bench.command("api")
 def bench_api(
     users: Annotated[int, typer.Option(min=1, max=500, help="open pages; 10 are expected")] = 100,
@@ -124,3 +134,22 @@ def bench_execution(
 
     settings = effective(profile, override=config, data=data, start=start, end=end)
     output.answer(execution(settings, orders=orders, seed=seed), as_json)
+
+
+@bench.command("feeds")
+def bench_feeds(
+    data: Annotated[
+        Path | None, typer.Option(help="directory with quotes of one instrument by two brokers; else made-up ones")
+    ] = None,
+    hours: Annotated[float, typer.Option(min=0.1, help="of data")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """A redundant pair of feeds through every fault: failover time, availability, bad prices that came through."""
+    from ballast_cli.feeds_bench import feeds, tables
+
+    result = feeds(data, hours)
+    if as_json:
+        output.answer(result, as_json)
+        return
+    for table in tables(result):
+        output.out.print(table)

@@ -19,6 +19,8 @@ from execution.settings import Settings as Execution
 from gateway.settings import Settings as Gateway
 from market_data.settings import Settings as MarketData
 from portfolio.settings import Settings as Portfolio
+from recorder.settings import Settings as Recorder
+from regime.models import BUILTIN, load_models
 from regime.settings import Settings as Regime
 from risk_guardian.settings import Settings as RiskGuardian
 from signals.settings import Settings as Signals
@@ -32,11 +34,17 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "portfolio": Portfolio,
     "risk_guardian": RiskGuardian,
     "execution": Execution,
+    "recorder": Recorder,
     "gateway": Gateway,
 }
 _FROM_FILES: Final = tuple(name for name in SECTIONS if name != "run")  # `run` is what the command line says
-_FOLDERS: Final = (("signals", "strategy_folder"), ("risk_guardian", "scenarios_dir"))  # relative to the user's file
-_NAMED_DATA: Final = ("builtin", "builtin-h1")
+_PATHS: Final = (  # relative to the user's file
+    ("signals", "strategy_folder"),
+    ("risk_guardian", "scenarios_dir"),
+    ("market_data", "economic_calendar"),
+)
+_FEED_PATHS: Final = ("data", "key_file")
+_NAMED_DATA: Final = ("builtin", "builtin-h1", "live")
 
 
 def effective(
@@ -64,10 +72,25 @@ def effective(
     if start and end and config["run"]["start_ns"] >= config["run"]["end_ns"]:
         raise ConfigError(f"--from {start} --to {end}: expected a start before the end")
     plain = {name: msgspec.to_builtins(section(config, name, kind)) for name, kind in SECTIONS.items()}
-    for name, key in _FOLDERS:
-        if override and (folder := plain[name][key]):
-            plain[name][key] = str((override.parent / folder).resolve())
+    for name, key in _PATHS:
+        if override and (path := plain[name][key]):
+            plain[name][key] = str((override.parent / path).resolve())
+    for feed in plain["market_data"]["feeds"]:
+        for key in _FEED_PATHS:
+            if override and feed[key]:
+                feed[key] = str((override.parent / feed[key]).resolve())
+    plain["regime"]["models"] = _models(plain["regime"]["models"], override)
     return plain
+
+
+def _models(given: str, override: Path | None) -> str:
+    """The content of a file of models, so that a run stays the same whatever becomes of the file; what ships is part of the build.
+    Raises ConfigError.
+    """
+    if given in ("", BUILTIN) or given.startswith("{"):
+        return given
+    path = str((override.parent / given).resolve()) if override else given
+    return msgspec.json.encode(load_models(path)).decode()
 
 
 def _data(data: str) -> str:

@@ -89,6 +89,20 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
+def prices(as_json: Json = False) -> None:
+    """What every symbol is quoted at by each venue of the run, and the spread between them."""
+    from ballast_cli.prices import prices as look
+    from ballast_cli.prices import tables
+
+    result = look(home())
+    if as_json:
+        output.answer(result, as_json)
+        return
+    for table in tables(result):
+        output.out.print(table)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Whether this machine can run Ballast."""
     from ballast_cli.status import doctor as examine

@@ -58,7 +58,7 @@ async def order(
     }
     seen, units = _number("--ref", prices.ref), _number("QTY", qty)
     assert units is not None
-    async with _desk(home) as desk:
+    async with open_desk(home) as desk:
         instrument_id = await desk.instrument(symbol)
         wanted = Bracket(
             instrument_id=instrument_id,
@@ -90,7 +90,7 @@ async def amend(home: Path, order_id: str, qty: str | None, limit: str | None, s
     units, limit_px, stop_px = _number("--qty", qty), _number("--limit", limit), _number("--stop", stop)
     if not (units or limit_px or stop_px):
         raise WrongArgumentError("nothing to amend: expected --qty, --limit or --stop")
-    async with _desk(home) as desk:
+    async with open_desk(home) as desk:
         word = m.AmendOrder(**desk.said(), client_order_id=order_id, qty=units, limit_px=limit_px, stop_px=stop_px)
         return _verdicts(await desk.ask(word, (m.AmendApproved, m.OrderDenied), bool))
 
@@ -98,7 +98,7 @@ async def amend(home: Path, order_id: str, qty: str | None, limit: str | None, s
 async def cancel(home: Path, order_id: str, reason: str) -> dict[str, Any]:
     """What execution said: `done` when the order is off the market, whatever ended it."""
     kinds = (*_ENDS, m.CancelRejected, m.OrderFilled)
-    async with _desk(home) as desk:
+    async with open_desk(home) as desk:
         word = m.CancelOrder(**desk.said(), client_order_id=order_id, reason=reason)
         heard = await desk.ask(word, kinds, lambda heard: bool(_last_of(heard, order_id)), caused=False)
     last = _last_of(heard, order_id)
@@ -118,7 +118,7 @@ async def scope(home: Path, strategy_id: str, instrument_id: str, reason: str, *
     """What takes no new risk from here on, or may again."""
     if not (strategy_id or instrument_id):
         raise WrongArgumentError("expected --strategy or --instrument; `ballast halt` stops everything")
-    async with _desk(home) as desk:
+    async with open_desk(home) as desk:
         instrument = await desk.instrument(instrument_id) if instrument_id else ""
         word = m.HaltScope(
             **desk.said(), reason=reason, strategy_id=strategy_id, instrument_id=instrument, halted=halted
@@ -130,7 +130,7 @@ async def scope(home: Path, strategy_id: str, instrument_id: str, reason: str, *
 
 async def acknowledge(home: Path, alert_id: str) -> dict[str, Any]:
     """The guardian does not answer about an alert that it does not know, or that is acknowledged."""
-    async with _desk(home) as desk:
+    async with open_desk(home) as desk:
         heard = await desk.ask(m.AcknowledgeAlert(**desk.said(), alert_id=alert_id), (m.AlertAcknowledged,), bool)
     said = {"confirmed": bool(heard), "done": bool(heard), "alert": alert_id}
     return said if heard else {**said, "because": "no such alert waits for somebody, or the guardian is silent"}
@@ -143,7 +143,7 @@ class Desk:
     """A run that can be talked to. Nothing here but the tape is needed."""
 
     def __init__(self, tape: NatsTape, run: m.RunStarted) -> None:
-        self._tape, self.run = tape, run
+        self.tape, self.run = tape, run
         self.author = getpass.getuser()
 
     def said(self) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class Desk:
 
     async def instrument(self, symbol: str) -> str:
         """By its id, or by its symbol where only one instrument has that. Raises WrongArgumentError."""
-        defined = await newest(self._tape, m.InstrumentsDefined)
+        defined = await newest(self.tape, m.InstrumentsDefined)
         known = defined.instruments if defined else ()
         found = [each.instrument_id for each in known if symbol.upper() in (each.instrument_id, each.symbol)]
         if len(found) == 1:
@@ -167,7 +167,7 @@ class Desk:
 
     async def last_px(self, instrument_id: str) -> Decimal:
         """Of the newest slice. Raises WrongArgumentError where that says nothing of the instrument."""
-        newest_slice = await newest(self._tape, m.MarketSlice)
+        newest_slice = await newest(self.tape, m.MarketSlice)
         for quote in newest_slice.quotes if newest_slice else ():
             if quote.instrument_id == instrument_id:
                 return Decimal(repr((quote.bid + quote.ask) / 2))
@@ -180,7 +180,7 @@ class Desk:
         self, word: Message, kinds: tuple[type[Message], ...], decided: Decided, *, caused: bool = True
     ) -> list[Message]:
         """What was said in answer (`caused`), or after it, until it is decided or nobody says more. Raises TapeError."""
-        stored = await self._tape.append(
+        stored = await self.tape.append(
             subject(word), envelope("operator", word, f"{word.TYPE}:{word.ts_event}", cause=None)
         )
         try:
@@ -197,7 +197,7 @@ class Desk:
                 if decided(heard):
                     done.set()
 
-        await self._tape.read([pattern(kind) for kind in kinds], seq + 1, on_record)
+        await self.tape.read([pattern(kind) for kind in kinds], seq + 1, on_record)
         try:
             await asyncio.wait_for(done.wait(), ANSWER_WITHIN_S)
         except TimeoutError:
@@ -206,7 +206,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def _desk(home: Path) -> AsyncIterator[Desk]:
+async def open_desk(home: Path) -> AsyncIterator[Desk]:
+    """The run of this home. Raises TapeError where there is none."""
     endpoints = endpoints_of(home)
     tape = await NatsTape.connect(endpoints.login("operator"))
     try:

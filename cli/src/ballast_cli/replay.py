@@ -21,6 +21,7 @@ from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import Status
 from common.runtime.tape import Record
+from market_data.feeds import LIVE
 from market_data.source import FeedSource, source
 from research.backtest import cores
 
@@ -90,9 +91,11 @@ class Replay:
     def _begin(self, run: RunStarted) -> None:
         config = json.loads(run.config)
         self._cores = cores(config)
-        self._source = _numbered(source(config))
-        self._ordinal = -1
-        self.checks = {name: Check() for name in ("market_data", *self._cores)}
+        self.checks = {name: Check() for name in self._cores}
+        if run.data != LIVE:  # what was live is on the tape and nowhere else
+            self._source = _numbered(source(config))
+            self._ordinal = -1
+            self.checks = {"market_data": Check(), **self.checks}
         for seq, message in self._before:
             self._feed(seq, message)
         self._before = []

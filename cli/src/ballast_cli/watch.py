@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from common.messages.base import Message
-from common.messages.market_data import MarketSlice
+from common.messages.market_data import FeedChanged, MarketSlice
 from common.messages.orders import ExecutionStep, OrderApproved, OrderDenied, OrderFilled
 from common.messages.regime import RegimeStep
 from common.messages.risk import LadderChanged, RiskStep, TradingStateChanged
@@ -73,6 +73,8 @@ class View:
                 self._events.append(
                     Text(f"{at} trading {message.state}: {message.reason}", style=_STYLE[message.state])
                 )
+            case FeedChanged(active=True):
+                self._events.append(Text(f"{at} prices of {message.instrument_id} from {message.feed}", style="dim"))
             case LadderChanged():
                 what = f"{message.ladder} ladder level {message.level}: {', '.join(message.actions)}"
                 self._events.append(Text(f"{at} {what}", style="bold yellow"))
@@ -94,7 +96,8 @@ class View:
 
     def _headline(self) -> Text:
         risk = self._risk
-        line = Text(f"{iso(self._ts)[:16] if self._ts else 'waiting for the first prices'}   step {self._steps:,}   ")
+        since = iso(self._ts)[:16] if self._ts else "waiting for the first prices; logs/market_data.log says for whom"
+        line = Text(f"{since}   step {self._steps:,}   ")
         if risk is not None:
             equity = f"{risk.equity:,.2f}" if risk.equity is not None else "-"
             line.append(f"equity {equity}   drawdown {risk.drawdown:.2%}   ")

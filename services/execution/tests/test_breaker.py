@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution.breaker import TRANSITIONS, Breaker, Circuit, Event
+from common.breaker import TRANSITIONS, Breaker, Circuit, Event
 from execution.rate_limit import RateLimit
 
 pytestmark = pytest.mark.req("EXE-02")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from common.model.enums import AssetClass
 from common.model.instrument import Instrument
 from common.model.sessions import Calendar, sessions
-from common.model.time import NS_PER_HOUR, NS_PER_MINUTE, Timeframe, from_datetime
+from common.model.time import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, Timeframe, from_datetime
 from common.testing.builders import a
-from market_data.calendars import calendar_of, missing, missing_in
+from market_data.calendars import calendar_of, in_session, missing, missing_by_day, missing_in
 
 CALENDARS = st.sampled_from([Calendar.ALWAYS, Calendar.FX_WEEK, Calendar.US_EQUITIES])
 
@@ -85,6 +85,71 @@ def test_counting_a_column_at_once_is_the_sum_of_its_steps(calendar: Calendar, s
     ts = ny(1, 0) + start * NS_PER_HOUR + np.cumsum([0, *jumps]) * NS_PER_HOUR
     each = [missing(calendar, int(b), int(e), NS_PER_HOUR) for b, e in pairwise(ts)]
     assert missing_in(calendar, ts, NS_PER_HOUR) == sum(each)
+
+
+@pytest.mark.req("MKT-07", "MKT-09")
+@given(
+    CALENDARS,
+    st.sampled_from([Timeframe.M1, Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1]),
+    st.integers(0, 10_000),
+    st.integers(1, 400),
+    st.integers(0, 59),
+    st.integers(0, 59),
+)
+def test_what_is_missing_falls_on_the_days_in_which_it_would_have_closed(
+    calendar: Calendar, base: Timeframe, start: int, steps: int, phase: int, off: int
+) -> None:
+    """Property: against a loop over all bars, also where the bar before the gap is off the grid of the one behind it."""
+    before = ny(1, 0) + start * 30 * NS_PER_MINUTE + phase * NS_PER_MINUTE
+    ts = before + steps * base.ns + off * NS_PER_MINUTE
+    hours = list(sessions(calendar, before - base.ns, ts + base.ns))
+    expected: dict[int, int] = {}
+    for close in range(ts - base.ns, before, -base.ns):
+        if calendar is Calendar.ALWAYS or any(
+            one.opens < close and max(close - base.ns, before) < one.closes for one in hours
+        ):
+            number = (close - 1) // NS_PER_DAY
+            expected[number] = expected.get(number, 0) + 1
+    found = dict(missing_by_day(calendar, before, ts, base.ns))
+    assert sum(found.values()) == missing(calendar, before, ts, base.ns)
+    assert found == dict(sorted(expected.items()))
+
+
+@pytest.mark.req("MKT-07", "MKT-09")
+@given(CALENDARS, st.integers(0, 5000), st.lists(st.integers(1, 90), min_size=1, max_size=60))
+def test_bars_of_closed_markets_are_told_from_those_of_open_ones(
+    calendar: Calendar, start: int, jumps: list[int]
+) -> None:
+    base = Timeframe.M30.ns
+    ts = ny(1, 0) + start * NS_PER_HOUR + np.cumsum(jumps) * 10 * NS_PER_MINUTE
+    hours = list(sessions(calendar, int(ts[0]) - base, int(ts[-1])))
+    open_ = [
+        calendar is Calendar.ALWAYS or any(one.opens < close and close - base < one.closes for one in hours)
+        for close in ts.tolist()
+    ]
+    assert in_session(calendar, ts, base).tolist() == open_
+
+
+@pytest.mark.req("MKT-07")
+def test_every_hour_of_2000_to_2030_is_in_the_fx_week_as_new_yorks_clock_says() -> None:
+    zone = ZoneInfo("America/New_York")
+    first, last = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) // 3600 for year in (2000, 2031))
+    weeks: list[list[int]] = []
+    for hour in range(first, last):  # the hour that begins there: New York's offset is whole hours
+        local = datetime.fromtimestamp(hour * 3600, zone)
+        week = local.weekday()
+        if week < 4 or (week == 4 and local.hour < 17) or (week == 6 and local.hour >= 17):
+            if weeks and weeks[-1][1] == hour:
+                weeks[-1][1] = hour + 1
+            else:
+                weeks.append([hour, hour + 1])
+    ours = [
+        [max(one.opens // NS_PER_HOUR, first), min(one.closes // NS_PER_HOUR, last)]
+        for one in sessions(Calendar.FX_WEEK, first * NS_PER_HOUR, last * NS_PER_HOUR - 1)
+    ]
+    assert ours == weeks
+    assert len(weeks) == 1618
+    assert list(sessions(Calendar.ALWAYS, first * NS_PER_HOUR, last * NS_PER_HOUR)) == []
 
 
 @pytest.mark.req("MKT-07")

@@ -22,6 +22,7 @@ D = Decimal
         ("BTCUSDT", "BTC-USDT", "BTC", "USDT", "CRYPTO"),
         ("EURUSDT", "EUR-USDT", "EUR", "USDT", "CRYPTO"),
         ("BTC-PERP", "BTC-PERP", "BTC", "USD", "CRYPTO"),
+        ("BTC-USDT-PERP", "BTC-USDT-PERP", "BTC", "USDT", "CRYPTO"),
         ("AAPL", "AAPL", "AAPL", "USD", "EQUITY"),
     ],
 )
@@ -31,7 +32,9 @@ def test_a_symbol_is_read_however_it_is_spelled(text: str, name: str, base: str,
     assert (symbol.name, symbol.base, symbol.quote, symbol.asset_class) == (name, base, quote, AssetClass(asset_class))
 
 
-@pytest.mark.parametrize("text", ["", "-", "EUR-", "EUR-EUR", "aapl", "500", "A B", "EUR-USD-GBP"])
+@pytest.mark.parametrize(
+    "text", ["", "-", "EUR-", "EUR-EUR", "aapl", "500", "A B", "EUR-USD-GBP", "BTC-USDT-PERP-X", "BTC-PERP-PERP"]
+)
 def test_what_is_no_symbol_is_not_taken_for_one(text: str) -> None:
     assert parse_symbol(text) is None
 

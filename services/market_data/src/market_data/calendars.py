@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from common.model.enums import AssetClass
 from common.model.instrument import Instrument
 from common.model.sessions import Calendar, sessions
-from common.model.time import Timeframe
+from common.model.time import NS_PER_DAY, Timeframe
 
 _CALENDARS: Final = {
     AssetClass.FX: Calendar.FX_WEEK,
@@ -57,3 +58,27 @@ def missing_in(calendar: Calendar | None, ts: NDArray[np.int64], base_ns: int) -
     inside = int(np.sum(-(-(after - before)[within] // base_ns) - 1))
     beyond = zip(before[~within].tolist(), after[~within].tolist(), strict=True)
     return inside + sum(missing(calendar, start, end, base_ns) for start, end in beyond)
+
+
+def missing_by_day(calendar: Calendar | None, before: int, ts: int, base_ns: int) -> Iterator[tuple[int, int]]:
+    """As `missing`, by the number of the UTC day in which each bar closes (one at midnight closes a day); days that miss none are
+    left out.
+    """
+    last, cursor = (ts - 1) // NS_PER_DAY, before
+    for day in range(before // NS_PER_DAY, last + 1):
+        end = min((day + 1) * NS_PER_DAY, ts - base_ns)
+        grid = ts - -(-(ts - end) // base_ns) * base_ns  # the last close of the day, counted back from `ts`
+        if grid <= cursor:
+            continue
+        if count := missing(calendar, cursor, grid + base_ns, base_ns):
+            yield day, count
+        cursor = grid
+
+
+def in_session(calendar: Calendar | None, ts: NDArray[np.int64], base_ns: int) -> NDArray[np.bool_]:
+    """Of bars that close at `ts`, which rises: whether any part of each lies in a session. All do where no calendar says."""
+    if calendar is None or calendar is Calendar.ALWAYS or not ts.size:
+        return np.ones(ts.size, dtype=bool)
+    hours = np.array(list(sessions(calendar, int(ts[0]) - base_ns, int(ts[-1]))), dtype=np.int64).reshape(-1, 2)
+    place = np.searchsorted(hours[:, 0], ts) - 1
+    return np.asarray((place >= 0) & (hours[np.maximum(place, 0), 1] > ts - base_ns)) if len(hours) else place >= 0

@@ -37,11 +37,15 @@ class Symbol(msgspec.Struct, frozen=True):
 
 
 def parse_symbol(text: str) -> Symbol | None:
-    """The symbol that `text` spells: EURUSD, EUR_USD, eur-usd, BTCUSDT, BTC-PERP, AAPL. None where it spells none.
+    """The symbol that `text` spells: EURUSD, EUR_USD, eur-usd, BTCUSDT, BTC-PERP, BTC-USDT-PERP, AAPL. None where it spells none.
 
     Pairs may be in lower case, tickers must not be: `daily` is no company.
     """
     base, separator, quote = text.upper().replace("_", "-").replace("/", "-").partition("-")
+    pair, contract, _ = quote.partition(f"-{PERPETUAL}")
+    if contract:
+        found = _pair(base, pair)
+        return perpetual(found) if found and quote == pair + contract else None
     if separator:
         return _pair(base, "USD", f"{base}-{PERPETUAL}") if quote == PERPETUAL else _pair(base, quote)
     for split in range(2, len(base) - 2):

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from common.model.time import DayClose, Timeframe
+from market_data.live.settings import FeedSettings, HealthSettings, LiveSettings
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,4 +47,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             " the data, if there is one."
         ),
     ] = ""
+    economic_calendar: Annotated[
+        str,
+        Meta(
+            description="Scheduled economic events: a csv file with timestamp, currency, impact and event; empty: none are said."
+        ),
+    ] = ""
     seed: Annotated[int, Meta(ge=0, description="Seed of synthetic markets.")] = 1
+    feeds: Annotated[
+        tuple[FeedSettings, ...], Meta(description="Where live prices come from, of a run with `--data live`.")
+    ] = ()
+    live: LiveSettings = LiveSettings()
+    health: HealthSettings = HealthSettings()

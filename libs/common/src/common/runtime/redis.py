@@ -22,11 +22,14 @@ PREFIX: Final = "ballast:hot:"
 # Hashes, and what a field of each one is.
 PRICES: Final = "prices"  # instrument: its last price
 REGIMES: Final = "regimes"  # instrument|timeframe: the last reading
+MODELS: Final = "models"  # instrument|timeframe: what the fitted models said last
+FEEDS: Final = "feeds"  # instrument|feed: how it was last
+OVERRIDES: Final = "overrides"  # instrument, empty for all: the regime last set or lifted by hand
 SIGNALS: Final = "signals"  # strategy|instrument|timeframe: the last opinion
 LADDERS: Final = "ladders"  # ladder: where it stands
-BOOK: Final = "book"  # run, instruments, execution, portfolio, risk, trading_state, ended
+BOOK: Final = "book"  # run, instruments, execution, portfolio, risk, trading_state, market, ended
 TAPE: Final = "tape"  # seq and ts_event of the newest message that is in here
-HASHES: Final = (PRICES, REGIMES, SIGNALS, LADDERS, BOOK, TAPE)
+HASHES: Final = (PRICES, REGIMES, MODELS, FEEDS, OVERRIDES, SIGNALS, LADDERS, BOOK, TAPE)
 
 
 class RedisError(BallastError):

@@ -27,7 +27,7 @@ from common.runtime.lease import TRY_EVERY_S, Lease
 from common.runtime.login import Login
 from common.runtime.nats_tape import NatsTape
 from common.runtime.session import Effects, Session
-from common.runtime.source import Source, SourceSession
+from common.runtime.source import LiveSource, Source, SourceSession
 from common.runtime.tape import Tape
 from common.version import BUILD
 
@@ -80,7 +80,7 @@ class SourceService:
     """The service that begins the steps."""
 
     name: str
-    source: Callable[[Config], Source]
+    source: Callable[[Config], Source | LiveSource]
 
 
 class Process:

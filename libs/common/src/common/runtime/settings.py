@@ -79,6 +79,7 @@ def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(name: str, raw: Any, complaint: str) -> str:
     """msgspec says `Expected ... - at `$.a.b``; a user wants the key, the value found and what was expected."""
     expectation, _, path = complaint.partition(" - at ")
+    path = path.partition("[...]")[0]  # msgspec does not say which key of a table it was
     value, keys = raw, re.findall(r"\.?([A-Za-z_]\w*)|\[(\d+)\]", path.strip("`").removeprefix("$"))
     for key, index in keys:
         value = value[int(index)] if index else value.get(key) if isinstance(value, dict) else value

@@ -2,20 +2,25 @@
 
 In lockstep a slice follows when the guardian has closed the step before it (DESIGN §5): that one rule makes a run of many
 processes equal to a run in one. Exactly once works as everywhere, with the number of the feed's step as the cause.
+
+What is live cannot be read again. There every step is in the snapshot before it is said, so that who comes back says the rest
+of it, and goes on from now.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from common.contracts import INPUTS, pattern
 from common.messages.base import Envelope, Message
+from common.messages.control import InstrumentsDefined
 from common.messages.market_data import MarketSlice
 from common.messages.risk import RiskStep
 from common.model.run import Run, pace
@@ -28,6 +33,7 @@ from common.runtime.tape import Record, Tape
 from common.runtime.trading_metrics import TradingMetrics
 
 SERVICE: Final = "market_data"
+M = TypeVar("M", bound=Message)
 
 
 class Source(Protocol):
@@ -44,12 +50,30 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class LiveSource(Protocol):
+    """A source that no one can read twice. `state` holds what is handed over next before it is: the snapshot then has it. A slice
+    waits for the step before it no longer than `patience_s`.
+    """
+
+    state: Any
+    patience_s: float
+
+    def resume(self, number: int, defined: InstrumentsDefined | None, last: MarketSlice | None) -> None:
+        """Instead of a snapshot: what the tape tells, up to what `number` says."""
+        ...
+
+    def listen(self) -> AsyncGenerator[tuple[int, Sequence[Message]], None]:
+        """What is said together, numbered from 1 without a hole; first again what the snapshot holds."""
+        ...
+
+
 class SourceSession:
     """Publishes a source in lockstep with the rest of the system, at the speed of `run`."""
 
     def __init__(
         self,
-        source: Source,
+        source: Source | LiveSource,
         tape: Tape,
         run: Run,
         mark: str,
@@ -66,7 +90,9 @@ class SourceSession:
         self._run_id = run.id
         self._speaker = speaker
         self._caught_up = caught_up
-        self._interval, self._wall_per_ns = pace(run.speed)
+        live = isinstance(source, LiveSource)
+        self._interval, self._wall_per_ns = (None, None) if live else pace(run.speed)
+        self._patience_s = source.patience_s if isinstance(source, LiveSource) else None
         self._closed_step = 0
         self._step_closed = asyncio.Event()
         self._silent_until = (-1, -1)
@@ -90,16 +116,37 @@ class SourceSession:
         self._silent_until = await own_progress(self._tape, SERVICE)
         await self.trading.restore(self._tape)
         await self._follow_risk_steps()
+        if isinstance(self._source, LiveSource):
+            await self._run_live(self._source, ordinal)
+        else:
+            await self._run_recorded(self._source, ordinal)
+        await self._tape.flush()
+        self._has_caught_up()
+
+    async def _run_recorded(self, source: Source, ordinal: int) -> None:
         if ordinal == 0:
-            await self._say_all(0, self._source.opening())
+            await self._say_all(0, source.opening())
         snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
-        for number, messages in zip(itertools.count(ordinal + 1), self._source.steps(ordinal), strict=False):
+        for number, messages in zip(itertools.count(ordinal + 1), source.steps(ordinal), strict=False):
             await self._say_all(number, messages)
             if time.monotonic() >= snapshot_due:
                 await self._store(number)
                 snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
-        await self._tape.flush()
+
+    async def _run_live(self, source: LiveSource, ordinal: int) -> None:
+        said = self._silent_until[0]
+        if said > ordinal:  # no snapshot, or none that fits this build
+            source.resume(said, await self._last(InstrumentsDefined), await self._last(MarketSlice))
         self._has_caught_up()
+        async with contextlib.aclosing(source.listen()) as heard:
+            async for number, messages in heard:
+                await self._store(number)
+                await self._say_all(number, messages)
+
+    async def _last(self, kind: type[M]) -> M | None:
+        record = await self._tape.last([pattern(kind)])
+        message = decode(decode_envelope(record.payload)) if record else None
+        return message if isinstance(message, kind) else None
 
     async def _follow_risk_steps(self) -> None:
         filters = [pattern(message) for message in INPUTS[SERVICE]]
@@ -136,9 +183,11 @@ class SourceSession:
             self._caught_up()
 
     async def _wait_for(self, step: int) -> None:
-        while self._closed_step < step:
-            self._step_closed.clear()
-            await self._step_closed.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                while self._closed_step < step:
+                    self._step_closed.clear()
+                    await self._step_closed.wait()
 
     async def _keep_pace(self, ts: int) -> None:
         now = time.monotonic()

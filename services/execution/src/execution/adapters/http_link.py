@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 
 import httpx
 
+from common.breaker import Breaker, Circuit
 from common.runtime.tape import Fence
 from execution.adapters.wire import TOKEN_HEADER, VALID_UNTIL_HEADER
-from execution.breaker import Breaker, Circuit
 from execution.rate_limit import RateLimit
 from execution.venue_settings import VenueSettings
 

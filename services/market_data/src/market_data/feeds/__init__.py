@@ -10,6 +10,7 @@ from common.errors import DataError
 from market_data.feeds.column_feed import ColumnFeed, Request
 from market_data.settings import Settings
 
+LIVE: Final = "live"
 HOURS: Final = Path(__file__).parent.parent / "data"  # EURUSD 2017, as a directory like any other
 
 
@@ -28,6 +29,8 @@ def open_feed(
 
     What closes after `start_ns` and not after `end_ns`. `symbols` and `seed` override the settings. Raises DataError.
     """
+    if spec == LIVE:
+        raise DataError('data "live": prices that are not there yet cannot be read; only `ballast up` follows them')
     request = Request(start_ns=start_ns, end_ns=end_ns, symbols=settings.symbols if symbols is None else symbols)
     if spec == "builtin":
         from market_data.feeds.builtin import reference_rates

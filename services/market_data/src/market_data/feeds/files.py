@@ -54,9 +54,19 @@ def read_columns(path: Path, names: Sequence[str]) -> Columns:
 def read_cells(path: Path, name: str) -> list[str]:
     """The text in a column of a csv file, "" where a row is too short. Raises DataError for a file that cannot be read."""
     index = column_names(path).index(name)
-    with _rows(path) as rows:
+    with csv_rows(path) as rows:
         next(rows)
         return [row[index] if index < len(row) else "" for row in rows if row]
+
+
+def read_instants(path: Path, name: str) -> Instants:
+    """A column of times in ns UTC, NO_TIME where one cannot be read. Raises DataError for a file that cannot be read."""
+    index = column_names(path).index(name)
+    if path.suffix != ".parquet":
+        return _instants(read_cells(path, name), {})
+    with _parquet(path) as file:
+        header = file.schema_arrow.names
+        return _arrow_instants(file.read(columns=[header[index]], use_threads=False)[header[index]], path, {})
 
 
 def _canonical(header: Sequence[str]) -> Iterator[str]:
@@ -69,7 +79,8 @@ def _canonical(header: Sequence[str]) -> Iterator[str]:
 
 # --- csv ---------------------------------------------------------------------------------------------------------------
 @contextmanager
-def _rows(path: Path) -> Iterator[Iterator[list[str]]]:
+def csv_rows(path: Path) -> Iterator[Iterator[list[str]]]:
+    """The rows of a csv file as text, the header first. Raises DataError for a file that cannot be read."""
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -79,14 +90,14 @@ def _rows(path: Path) -> Iterator[Iterator[list[str]]]:
 
 
 def _csv_header(path: Path) -> list[str]:
-    with _rows(path) as rows:
+    with csv_rows(path) as rows:
         return next(rows, [])
 
 
 def _read_csv(path: Path, picks: Sequence[int], names: Sequence[str]) -> Columns:
     problems: dict[int, str] = {}
     cells: list[list[str]] = [[] for _ in picks]
-    with _rows(path) as rows:
+    with csv_rows(path) as rows:
         width = len(next(rows))
         for row in rows:
             if not row:

@@ -1,5 +1,5 @@
-"""A circuit breaker: a venue that fails again and again is left alone, then probed, then trusted again. Pure; the caller
-brings the time, in seconds of one monotonic clock.
+"""A circuit breaker: what answers from outside and fails again and again is left alone, then probed, then trusted again. Pure;
+the caller brings the time, in seconds of one monotonic clock.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRANSITIONS: Final[dict[tuple[Circuit, Event], Circuit]] = {
     (Circuit.CLOSED, Event.FAILED): Circuit.CLOSED,
     (Circuit.CLOSED, Event.FAILED_TOO_OFTEN): Circuit.OPEN,
     (Circuit.OPEN, Event.PROBED): Circuit.HALF_OPEN,
-    # What was under way when it opened, or passed it (cancels do), proves nothing about new orders.
+    # What was under way when it opened, or passed it (cancels do), proves nothing about new requests.
     (Circuit.OPEN, Event.SUCCEEDED): Circuit.OPEN,
     (Circuit.OPEN, Event.FAILED): Circuit.OPEN,
     (Circuit.OPEN, Event.FAILED_TOO_OFTEN): Circuit.OPEN,

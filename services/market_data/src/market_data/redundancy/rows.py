@@ -1,0 +1,111 @@
+"""What one row of a feed does to what is known of that feed, and why it is not a price."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Final
+
+from common.messages.market_data import QuarantineReason
+from common.model.time import iso
+from market_data.live.connection import QuoteSeen, TradeSeen
+from market_data.redundancy.state import FeedState
+
+SHARE_ROWS: Final = 64.0  # rows over which shares are averaged
+GAP_EVENTS: Final = 32.0
+SKEW_ROWS: Final = 8.0
+LONGEST_GAP_NS: Final = 10_000_000_000  # a longer one was an outage, or a market that slept
+REMEMBERED_TRADES: Final = 64
+
+Row = QuoteSeen | TradeSeen
+Objection = tuple[QuarantineReason, str]
+
+
+def unsound(row: Row) -> Objection | None:
+    """Why it can be no price at all, whoever says it."""
+    if isinstance(row, TradeSeen):
+        if isfinite(row.px) and row.px > 0 and row.qty >= 0:
+            return None
+        return QuarantineReason.NOT_POSITIVE, f"price={row.px!r} quantity={row.qty!r}"
+    if not isfinite(row.bid + row.ask):
+        return QuarantineReason.MISSING_PRICE, f"bid={row.bid!r} ask={row.ask!r}"
+    if row.bid <= 0 or row.ask <= 0:
+        return QuarantineReason.NOT_POSITIVE, f"bid={row.bid!r} ask={row.ask!r}"
+    if row.bid > row.ask:
+        return QuarantineReason.CROSSED, f"bid={row.bid!r} ask={row.ask!r}"
+    return None
+
+
+def repeated(feed: FeedState, row: Row, skew_ns: float) -> Objection | None:
+    """Why it says nothing new: said before, or older than what was said. Whose clock is off by more than `skew_ns` is not
+    judged by its times.
+    """
+    if isinstance(row, TradeSeen):
+        if row.trade_id and row.trade_id in feed.trade_ids:
+            return QuarantineReason.DUPLICATE, f"trade {row.trade_id} again"
+        return None
+    if not row.ts_venue or row.ts_venue > feed.venue_ns:
+        return None
+    if row.ts_venue < feed.venue_ns and abs(feed.skew) <= skew_ns:
+        return QuarantineReason.OUT_OF_ORDER, f"found behind {iso(feed.venue_ns)}"
+    if row.ts_venue == feed.venue_ns and row.bid == feed.bid and row.ask == feed.ask:
+        return QuarantineReason.DUPLICATE, f"second row for {iso(row.ts_venue)}"
+    return None
+
+
+def lives(feed: FeedState, now: int) -> None:
+    """A sign of life."""
+    feed.event_gap = _gap(feed.event_gap, feed.event_ns, now)
+    feed.event_ns, feed.others_prices = now, 0
+
+
+def compare_clocks(feed: FeedState, row: Row) -> None:
+    """What lies between its clock and ours, for rows that are told apart by their times and those that are not."""
+    if row.ts_venue:
+        feed.skew += (row.ts_received - row.ts_venue - feed.skew) / SKEW_ROWS
+
+
+def count_bad(feed: FeedState, now: int, *, bad: bool) -> None:
+    feed.bad_share += (bad - feed.bad_share) / SHARE_ROWS
+    feed.bad_ns = (feed.bad_ns or now) if bad else 0
+
+
+def count_repeated(feed: FeedState, *, again: bool) -> None:
+    feed.repeated_share += (again - feed.repeated_share) / SHARE_ROWS
+
+
+def is_price(feed: FeedState, row: Row) -> bool:
+    """A trade is one only where nothing is quoted."""
+    return isinstance(row, QuoteSeen) or not feed.quotes
+
+
+def mid_of(row: Row) -> float:
+    return row.px if isinstance(row, TradeSeen) else (row.bid + row.ask) / 2
+
+
+def remember(feed: FeedState, trade: TradeSeen) -> None:
+    """By its id, so that it is not counted twice."""
+    if trade.trade_id:
+        feed.trade_ids.append(trade.trade_id)
+        del feed.trade_ids[:-REMEMBERED_TRADES]
+
+
+def take(feed: FeedState, row: Row, mid: float) -> bool:
+    """Remembers a sound price; whether it is another one than before."""
+    now = row.ts_received
+    if row.ts_venue:
+        feed.venue_ns = row.ts_venue
+    if isinstance(row, QuoteSeen):
+        feed.quotes, feed.bid, feed.ask = True, row.bid, row.ask
+    changed = mid != feed.mid
+    feed.price_ns, feed.mid = now, mid
+    if changed:
+        feed.change_gap = _gap(feed.change_gap, feed.change_ns, now)
+        feed.change_ns, feed.others_changes = now, 0
+    return changed
+
+
+def _gap(average: float, before: int, now: int) -> float:
+    if not before:
+        return average
+    gap = min(now - before, LONGEST_GAP_NS)
+    return average + (gap - average) / GAP_EVENTS if average else float(gap)

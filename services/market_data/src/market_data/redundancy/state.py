@@ -1,0 +1,72 @@
+"""What is remembered of every feed of an instrument."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+NONE: Final = -1  # no feed
+LONG_AGO: Final = -(2**62)
+SILENT: Final = "silent"
+FROZEN: Final = "frozen"
+
+
+class FeedState(msgspec.Struct, gc=False):
+    """One feed of one instrument. Times are ours, ns; 0 where it has not happened since the feed connected.
+
+    `event_ns` is the last sign of life, `price_ns` the last sound price and `mid` what it was, `change_ns` when it last became
+    another one, `venue_ns` the venue's time of it. Gaps (ns), shares and `skew` (ns, positive: its times lie behind ours) are
+    exponential averages. `bad_ns` is since when it has said only bad rows, `others_prices` and `others_changes` what the other feeds said since
+    this one's last sign of life, and was believed since its last change. `away_ns` is since when it contradicts the others, `frozen_ns` since when it
+    is frozen, `failed_ns` when it last
+    was a failure, `well_ns` since when it has been none.
+    """
+
+    connected: bool = False
+    event_ns: int = 0
+    price_ns: int = 0
+    change_ns: int = 0
+    venue_ns: int = 0
+    mid: float = 0.0
+    bid: float = 0.0
+    ask: float = 0.0
+    quotes: bool = False
+    trade_ids: list[str] = msgspec.field(default_factory=list)
+    event_gap: float = 0.0
+    change_gap: float = 0.0
+    bad_share: float = 0.0
+    bad_ns: int = 0
+    repeated_share: float = 0.0
+    skew: float = 0.0
+    others_prices: int = 0
+    others_changes: int = 0
+    away_ns: int = 0
+    frozen_ns: int = 0
+    failed_ns: int = LONG_AGO
+    well_ns: int = 0
+    score: float = 0.0
+    reason: str = "no price yet"
+    usable: bool = False
+
+
+class GroupState(msgspec.Struct, gc=False):
+    """The feeds of one instrument, the preferred one first. `active` is the place of the one that is believed.
+
+    `agreed` is the last price on which the feeds agreed closely, at `agreed_ns`; 0 for none. `ts` is the time of the last row
+    handed on, `volume` what has traded since the last quote.
+    """
+
+    feeds: list[FeedState]
+    active: int = NONE
+    switched_ns: int = LONG_AGO
+    agreed: float = 0.0
+    agreed_ns: int = 0
+    ts: int = 0
+    volume: float = 0.0
+
+
+class State(msgspec.Struct):
+    """`groups` are in the order of the instruments."""
+
+    groups: list[GroupState] = msgspec.field(default_factory=list)
