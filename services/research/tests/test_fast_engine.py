@@ -14,14 +14,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from common.core import Core
-from common.messages import MarketSlice, Message, OrderFilled, PortfolioStep
+from common.messages import EventsScheduled, MarketSlice, Message, OrderDenied, OrderFilled, PortfolioStep
 from common.messages.regime import RegimeStep
 from common.messages.risk import AlertRaised, RiskMeasured, StressTested
 from common.messages.signals import SignalsStep
-from common.model.enums import AssetClass
+from common.model.enums import AssetClass, DenyCode
 from common.model.instrument import Instrument
 from common.model.time import to_datetime
 from common.runtime.settings import load
+from market_data.source import source
 from research.backtest import Operator, backtest, cores
 from research.fast import scan
 from research.fast.engine import Engine, Stretch, fast
@@ -248,6 +249,29 @@ def test_signals_of_a_paused_strategy_are_passed_over_and_heard_all_the_same(
     heard = sum(len(one.signals) for one in said if isinstance(one, SignalsStep))
     assert passed > 100
     assert passed + heard == sum(len(one.signals) for one in plain if isinstance(one, SignalsStep))
+
+
+@pytest.mark.req("RES-01", "REG-12")
+def test_around_economic_events_both_engines_deny_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("events")
+    case = msgspec.structs.replace(CALM, frames=("30m", "4h"), strategies=("sma_cross_20_50", "macd_signal"))
+    made = config(write(folder / "data", case), case)
+    rows = ["timestamp,currency,impact,event"]
+    for hour in range(0, 24 * case.days, 11):
+        stamp = f"{to_datetime((MONDAY + hour * 3600 + 600) * 10**9):%Y-%m-%dT%H:%M:%S}"
+        rows.append(f"{stamp},{('USD', 'EUR', 'CHF')[hour % 3]},{('high', 'medium')[hour % 2]},event {hour}")
+    (folder / "calendar.csv").write_text("\n".join(rows) + "\n")
+    made["market_data"]["economic_calendar"] = str(folder / "calendar.csv")
+    made["risk_guardian"]["events"] = {"before_minutes": 60, "after_minutes": 120, "min_impact": "MEDIUM"}
+    plain, said = both(made, case.resume_after)
+    assert [m for m in said if isinstance(m, EventsScheduled)] == [m for m in plain if isinstance(m, EventsScheduled)]
+    denied = [m for m in plain if isinstance(m, OrderDenied)]
+    assert [m for m in said if isinstance(m, OrderDenied)] == denied
+    assert len([m for m in denied if m.code is DenyCode.EVENT_BLACKOUT]) > 5
+    assert [m for m in said if isinstance(m, OrderFilled)] == [m for m in plain if isinstance(m, OrderFilled)]
+    market = load_market(made)
+    assert market is not None
+    assert list(market.messages()) == list(source(made).messages())
 
 
 def test_execution_algorithms_are_left_to_the_plain_run(calm: dict[str, Any]) -> None:

@@ -30,9 +30,9 @@ from research.fast.market import load_market
 from research.fast.opinions import Opinions, Series, form_opinions, load_opinions
 from signals.api import STANDS, Context, History, Opinion, Sma, Strategy, by_sign
 from signals.core import Signals
-from signals.features import compute, table
-from signals.history import Bars
+from signals.features import table
 from signals.loader import load_strategies, with_params
+from signals.series import Bars
 from signals.settings import Condition
 from signals.settings import Settings as SignalsSettings
 
@@ -238,7 +238,7 @@ def asked(bars: Bars, strategy: Strategy, state: VolState) -> list[tuple[int, in
     """For each bar on which the strategy may be asked: what its `directions` and its `decide` say."""
     params = strategy.params[state]
     named = strategy.features(params)
-    values = compute(table(tuple(named.values())), bars.prices())
+    values = bars.features(np.arange(bars.close.size) * NS_PER_MINUTE, table(tuple(named.values())))
     before = np.concatenate((np.full((1, values.shape[1]), np.nan), values[:-1]))
     assert strategy.directions is not None
     directions = strategy.directions(
@@ -390,3 +390,86 @@ def test_a_strategy_that_answers_by_chance_is_left_to_the_cores() -> None:
 def test_directions_that_contradict_decide_are_refused(directions: Any, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         formed(scripted(long_, directions))
+
+
+# --- other timeframes, time of day and volume ---------------------------------------------------------------------------
+
+FOUR = (M5, Timeframe.M15, Timeframe.H1, Timeframe.H4)
+BRIEF: dict[str, float] = {
+    "fast": 2,
+    "slow": 4,
+    "momentum": 2,
+    "atr": 2,
+    "usual": 4,
+    "hours": 2,
+    "days": 1,
+    "period": 5,
+}
+OPTIONAL = tuple(
+    with_params(
+        one, {state: {name: BRIEF[name] for name in known if name in BRIEF} for state, known in one.params.items()}
+    )
+    for one in load_strategies(SignalsSettings(strategies=("breakout_adaptive", "confluence", "confluence_zone")))
+)
+
+
+def tells_all(ctx: Context) -> Opinion | None:
+    """Its reason is everything it sees beside its own bars."""
+    reason = " ".join(f"{frame}={dict(sorted(now.items()))}" for frame, now in ctx.beside.items())
+    return by_sign(ctx.bar.close - ctx.prev_close, full=1e-6, reason=reason)
+
+
+TELLTALE = Strategy(
+    id="telltale",
+    tier=Tier.TACTICAL,
+    params={state: {"n": number} for number, state in enumerate(VolState, start=2)},
+    features=lambda p: {"mean": Sma(p["n"]), "slow": Sma(5 * p["n"])},
+    decide=tells_all,
+    hold_bars=3,
+    timeframes=(M5, Timeframe.H1),
+    beside=(Timeframe.H4, D1, Timeframe.M15, M5),
+)
+
+
+@pytest.mark.req("RES-01", "SIG-06", "SIG-07", "SIG-08")
+@examples(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.integers(0, 400),
+    chosen=st.sets(st.integers(0, len(OPTIONAL)), min_size=1).map(sorted),
+    without=st.booleans(),
+    run_on=st.sampled_from([(M5,), (M5, Timeframe.H1), FOUR]),
+    there=st.sets(st.sampled_from(FOUR[1:])).map(lambda some: (M5, *(one for one in FOUR if one in some))),
+)
+def test_strategies_that_look_at_other_timeframes_volume_and_the_hour_say_the_same_over_arrays(
+    seed: int,
+    count: int,
+    chosen: list[int],
+    without: bool,
+    run_on: tuple[Timeframe, ...],
+    there: tuple[Timeframe, ...],
+) -> None:
+    strategies = [(*OPTIONAL, TELLTALE)[i] for i in chosen]
+    if without:
+        strategies = [slow(one) for one in strategies]
+    settings, regime = SignalsSettings(timeframes=run_on), RegimeSettings(timeframes=(M5,), vol_warmup=5)
+    ts, series = market(seed, count, there)
+    plain = Plain(slices(ts, series), regime, settings, strategies)
+    agree(form_opinions(ts, series, regime, settings, strategies), plain, (M5,) if M5 in run_on else ())
+
+
+@pytest.mark.req("SIG-06", "SIG-07", "SIG-08")
+def test_each_of_them_speaks_in_both_directions_and_says_why() -> None:
+    ts, series = market(11, 3_000, FOUR)
+    settings = SignalsSettings(timeframes=(M5,))
+    plain = Plain(slices(ts, series), RegimeSettings(), settings, OPTIONAL)
+    said = [signal for step in plain.signals for signal in step]
+    assert {(one.strategy_id, one.direction) for one in said} == {
+        (one.id, direction) for one in OPTIONAL for direction in Direction
+    }
+    taken = [one for one in said if one.direction is not Direction.FLAT]
+    assert {one.confidence for one in taken if one.strategy_id == "confluence"} == {1.0, 0.7}
+    zone = [one for one in taken if one.strategy_id == "confluence_zone"]
+    assert {one.size_factor for one in zone if one.vol_state is NORMAL} >= {0.5, 1.0}
+    assert all("size x" in one.reason for one in zone)
+    agree(form_opinions(ts, series, RegimeSettings(), settings, OPTIONAL), plain, (M5,))

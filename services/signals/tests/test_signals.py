@@ -181,7 +181,7 @@ def test_features_bar_by_bar_are_the_bits_of_the_compiled_loop_over_arrays(walk:
         Sma(20), Ema(20), Wma(9), Std(20), Atr(14), Adx(14), Chop(14), Macd(12, 26), MacdSignal(12, 26, 9)
     )  # fmt: skip
     lines, words = table(features), sum(feature.words for feature in features)
-    prices = np.array([(bar.high, bar.low, bar.close) for bar in walk(300)])
+    prices = np.array([(bar.high, bar.low, bar.close, 1.0, 300.0 * i) for i, bar in enumerate(walk(300), start=1)])
     state, values, closes = np.zeros((1, words)), np.zeros((1, len(features))), np.zeros((1, 1))
     stream = np.empty((300, 2 * len(features) + 1))
     for i in range(300):

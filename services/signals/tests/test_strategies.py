@@ -99,7 +99,9 @@ def test_a_file_that_is_no_strategy_is_refused_naming_file_line_and_expectation(
 def test_a_missing_folder_or_an_unknown_id_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"signals\.strategy_folder = .*absent'.*expected a folder"):
         load_strategies(Settings(strategy_folder=str(tmp_path / "absent")))
-    with pytest.raises(ConfigError, match=r"signals\.strategies: 'nobody' does not exist; expected some of ema_cross"):
+    with pytest.raises(
+        ConfigError, match=r"signals\.strategies: 'nobody' does not exist; expected some of .*ema_cross"
+    ):
         load_strategies(Settings(strategies=("nobody",)))
 
 

@@ -22,6 +22,7 @@ from market_data.source import source
 from portfolio.core import Portfolio
 from portfolio.settings import Settings as PortfolioSettings
 from regime.core import RegimeDetector
+from regime.models import load_models
 from regime.settings import Settings as RegimeSettings
 from risk_guardian.core import RiskGuardian
 from risk_guardian.scenarios import load as load_scenarios
@@ -38,9 +39,10 @@ def cores(config: Mapping[str, Any]) -> dict[str, Core]:
     account = section(config, "account", Account)
     signals_settings = section(config, "signals", SignalsSettings)
     guardian_settings = section(config, "risk_guardian", GuardianSettings)
+    regime_settings = section(config, "regime", RegimeSettings)
     return {
         "execution": Execution(section(config, "execution", ExecutionSettings), account),
-        "regime": RegimeDetector(section(config, "regime", RegimeSettings)),
+        "regime": RegimeDetector(regime_settings, load_models(regime_settings.models)),
         "signals": Signals(signals_settings, load_strategies(signals_settings)),
         "portfolio": Portfolio(section(config, "portfolio", PortfolioSettings), account),
         "risk_guardian": RiskGuardian(guardian_settings, account, load_scenarios(guardian_settings.scenarios_dir)),

@@ -115,7 +115,7 @@ def sharpe_per_day(summary: Summary) -> float | None:
 
 def configuration_digest(config: Mapping[str, Any]) -> str:
     """Of everything that can change a decision: `run` is what was traded on and by which build, not how."""
-    plain = {name: section for name, section in config.items() if name not in {"run", "gateway"}}
+    plain = {name: section for name, section in config.items() if name not in {"run", "recorder", "gateway"}}
     return sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 

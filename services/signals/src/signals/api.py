@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,13 +19,32 @@ from common.messages.regime import RegimeReading
 from common.model.enums import Direction, Regime, Tier, VolState
 from common.model.time import Timeframe
 from common.quant.kernel import Floats
-from signals.features import Adx, Atr, Chop, Ema, Feature, Macd, MacdSignal, Sma, Std, Wma
+from signals.features import (
+    Adx,
+    Atr,
+    AtrPercentile,
+    Chop,
+    Ema,
+    Feature,
+    Macd,
+    MacdSignal,
+    Poc,
+    Roc,
+    Rsi,
+    Sma,
+    Std,
+    Vah,
+    Val,
+    VolumeHere,
+    Wma,
+)
 from signals.kernel import STANDS, Codes
 
 __all__ = [
     "STANDS",
     "Adx",
     "Atr",
+    "AtrPercentile",
     "Bar",
     "Chop",
     "Context",
@@ -37,15 +57,21 @@ __all__ = [
     "MacdSignal",
     "Opinion",
     "Params",
+    "Poc",
     "Regime",
     "RegimeReading",
+    "Roc",
+    "Rsi",
     "Signs",
     "Sma",
     "Std",
     "Strategy",
     "Tier",
     "Timeframe",
+    "Vah",
+    "Val",
     "VolState",
+    "VolumeHere",
     "Wma",
     "by_sign",
     "signs",
@@ -55,12 +81,15 @@ Params: TypeAlias = Mapping[str, float]
 Signs: TypeAlias = Codes
 
 _FLOAT_OR_NONE: Final = (float, type(None))
+_FLOATS: Final = (float, float, float)
+NOTHING: Final[Mapping[Timeframe, Any]] = MappingProxyType({})
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     """What a strategy thinks of one instrument now. `strength` and `confidence` are in [0, 1]; `stop_fraction` is the
-    distance of the stop as a fraction of the price, None for the usual one of the volatility state.
+    distance of the stop as a fraction of the price, None for the usual one of the volatility state; `size_factor` in (0, 1]
+    makes a position smaller, on top of what the volatility state does.
     """
 
     direction: Direction
@@ -68,6 +97,7 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     confidence: float = 1.0
     stop_fraction: float | None = None
+    size_factor: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises ValueError out of bounds."""
@@ -75,6 +105,8 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"strength {self.strength!r}, confidence {self.confidence!r}: expected numbers in [0, 1]")
         if self.stop_fraction is not None and not 0.0 < self.stop_fraction < 1.0:
             raise ValueError(f"stop_fraction {self.stop_fraction!r}: expected a fraction above 0 and below 1")
+        if not 0.0 < self.size_factor <= 1.0:
+            raise ValueError(f"size_factor {self.size_factor!r}: expected a number above 0, at most 1")
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +114,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     `now` and `before` are its features on this bar and the one before, by the names it gave them, never NaN. `closes`
     are the last `window` closes, oldest first. `params` are those of the volatility state it acts in. `regime` is None
-    where the regime service does not read this timeframe.
+    where the regime service does not read this timeframe. `beside` holds, for the other timeframes that the strategy named,
+    the same features on the last bar that has closed there by now; those not known yet, and timeframes without any, are missing.
     """
 
     bar: Bar
@@ -92,11 +125,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     params: Params
     regime: RegimeReading | None
     closes: Floats
+    beside: Mapping[Timeframe, Mapping[str, float]] = NOTHING
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """What `directions` looks at: a whole series, one row per bar, of each bar what `decide` would see of it. NaN where a
-    feature, or the bar before, is not known yet: whatever is said there is not heard.
+    feature, or the bar before, is not known yet: whatever is said there is not heard. In `beside` a feature is NaN where
+    `decide` would not find it; a timeframe that the instrument does not have is missing.
     """
 
     open: Floats
@@ -108,6 +143,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     now: Mapping[str, Floats]
     before: Mapping[str, Floats]
     params: Params
+    beside: Mapping[Timeframe, Mapping[str, Floats]] = NOTHING
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +152,9 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     `features` names the numbers it needs, for given parameters. `params` holds a set of parameters for every volatility
     state in which the strategy trades; in the others it is flat. `hold_bars` is how long a direction is kept at most in
     normal volatility. `decide` is a pure function; None leaves its last opinion standing. It is first asked when every
-    feature has been warm for two bars and `warmup` bars have passed. `timeframes` narrows those of the settings.
+    feature has been warm for two bars and `warmup` bars have passed. `timeframes` narrows those of the settings. `beside`
+    names other timeframes whose features it looks at, whether or not strategies run on them. One that is `optional` runs only
+    where the settings name it.
 
     `directions` makes backtests fast and changes nothing: the direction of `decide` on all bars at once, int8[bars], +1
     LONG, -1 SHORT, 0 FLAT, STANDS for None. Only for a strategy whose direction needs nothing but a `History`.
@@ -132,6 +170,12 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     warmup: int = 0
     timeframes: tuple[Timeframe, ...] | None = None
     directions: Callable[[History], Signs] | None = None
+    beside: tuple[Timeframe, ...] = ()
+    optional: bool = False
+
+    def runs_on(self, timeframe: Timeframe) -> bool:
+        """Whether it wants this timeframe of those of the settings."""
+        return self.timeframes is None or timeframe in self.timeframes
 
     @property
     def file(self) -> str:
@@ -155,6 +199,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
             ("window", self.window, _is_count(self.window, 0), "a whole number of bars, 0 or more"),
             ("warmup", self.warmup, _is_count(self.warmup, 0), "a whole number of bars, 0 or more"),
             ("timeframes", self.timeframes, _is_timeframes(self.timeframes), "a tuple of Timeframe, or None for all"),
+            ("beside", self.beside, _are_timeframes(self.beside), "a tuple of Timeframe"),
             (
                 "directions",
                 self.directions,
@@ -193,7 +238,8 @@ def checked(answer: object) -> Opinion | None:
         raise TypeError(f"decide returned {answer!r}: expected an Opinion or None")
     if type(answer.direction) is not Direction or type(answer.reason) is not str:
         raise TypeError(f"decide returned {answer!r}: expected a Direction, like Direction.LONG, and a text as reason")
-    if type(answer.strength) is type(answer.confidence) is float and type(answer.stop_fraction) in _FLOAT_OR_NONE:
+    numbers = type(answer.strength), type(answer.confidence), type(answer.size_factor)
+    if numbers == _FLOATS and type(answer.stop_fraction) in _FLOAT_OR_NONE:
         return answer
     return Opinion(
         direction=answer.direction,
@@ -201,6 +247,7 @@ def checked(answer: object) -> Opinion | None:
         reason=answer.reason,
         confidence=float(answer.confidence),
         stop_fraction=None if answer.stop_fraction is None else float(answer.stop_fraction),
+        size_factor=float(answer.size_factor),
     )
 
 
@@ -225,4 +272,8 @@ def _is_params(value: object) -> bool:
 
 
 def _is_timeframes(value: object) -> bool:
-    return value is None or (isinstance(value, tuple) and all(isinstance(one, Timeframe) for one in value))
+    return value is None or _are_timeframes(value)
+
+
+def _are_timeframes(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(one, Timeframe) for one in value)

@@ -18,9 +18,9 @@ from common.messages.signals import Signal, SignalsStep
 from common.model.enums import Direction, VolState
 from common.model.time import Timeframe
 from common.quant.kernel import Floats
-from common.quant.rows import high_low_close, row_numbers, with_rows
-from signals.api import Context, Strategy, checked
-from signals.features import advance
+from common.quant.rows import row_numbers, with_rows
+from signals.api import NOTHING, Context, Strategy, checked
+from signals.features import advance, inputs
 from signals.plan import Entry, Variant, make_plan
 from signals.settings import Settings
 from signals.state import Series, State
@@ -50,8 +50,10 @@ class Signals:
 
     def __init__(self, settings: Settings, strategies: Sequence[Strategy]) -> None:
         self._settings = settings
-        self._timeframes = frozenset(settings.timeframes)
-        self._plan = make_plan(strategies)
+        self._plan = plan = make_plan(strategies)
+        self._speakers = {timeframe: plan.on(timeframe) for timeframe in settings.timeframes}
+        looked_at = (other for timeframe in settings.timeframes for other in plan.beside(timeframe))
+        self._timeframes = frozenset((*settings.timeframes, *looked_at))
         self._isolation = Isolation("signals", settings.isolation)
         self._conditions = {state: settings.condition(state) for state in VolState}
         self.state = State(
@@ -113,7 +115,7 @@ class Signals:
 
     def _looks(self, bars: Sequence[Bar], regime: RegimeStep) -> Iterator[_Look]:
         """Takes the bars in and looks at each."""
-        state, prices = self.state, high_low_close(bars)
+        state, prices = self.state, inputs(bars, self.state.last_ns)
         rows = row_numbers(state.rows, bars)
         self._make_room(len(state.rows))
         out = np.empty((len(bars), 2 * len(self._plan.lines) + 1))
@@ -146,18 +148,17 @@ class Signals:
             series.vol_state, series.away = reported, 0
 
     def _opinions(self, look: _Look) -> Iterator[Signal]:
-        for entry in self._plan.entries:
+        for entry in self._speakers.get(look.bar.timeframe, ()):
             strategy = entry.strategy
-            if strategy.timeframes is None or look.bar.timeframe in strategy.timeframes:
-                track = look.series.tracks.setdefault(strategy.id, Track())
-                said, said_in = direction_of(track.said), track.said_in
-                reason = self._hear(look, entry, track)
-                track.said_in = look.series.vol_state
-                changed = direction_of(track.said) is not said
-                if changed or (track.said is not None and track.said_in is not said_in):
-                    bar, vol_ratio = look.bar, look.reading.vol_ratio if look.reading else None
-                    series = Spoken(bar.instrument_id, bar.timeframe, bar.close, vol_ratio)
-                    yield self._signal(series, strategy, track, reason)
+            track = look.series.tracks.setdefault(strategy.id, Track())
+            said, said_in = direction_of(track.said), track.said_in
+            reason = self._hear(look, entry, track)
+            track.said_in = look.series.vol_state
+            changed = direction_of(track.said) is not said
+            if changed or (track.said is not None and track.said_in is not said_in):
+                bar, vol_ratio = look.bar, look.reading.vol_ratio if look.reading else None
+                series = Spoken(bar.instrument_id, bar.timeframe, bar.close, vol_ratio)
+                yield self._signal(series, strategy, track, reason)
 
     def _hear(self, look: _Look, entry: Entry, track: Track) -> str:
         """The strategy's stand after this bar goes to `track`; returns why, when that is not in its opinion. A failure is
@@ -168,7 +169,7 @@ class Signals:
         if variant is None:
             silence(track)
             return not_here(vol_state)
-        context = _context(look, strategy, variant)
+        context = _context(look, strategy, variant, self.state)
         if context is None:
             silence(track)
             return warming(vol_state)
@@ -187,7 +188,7 @@ class Signals:
         return make_signal(series, strategy, track.said, track.said_in, self._conditions[track.said_in], reason)
 
 
-def _context(look: _Look, strategy: Strategy, variant: Variant) -> Context | None:
+def _context(look: _Look, strategy: Strategy, variant: Variant, state: State) -> Context | None:
     """What the strategy gets to see; None while something it needs is warming up."""
     if look.series.bars < max(strategy.window, strategy.warmup + 1, 2):
         return None
@@ -205,4 +206,20 @@ def _context(look: _Look, strategy: Strategy, variant: Variant) -> Context | Non
         params=variant.params,
         regime=look.reading,
         closes=look.closes[len(look.closes) - strategy.window :].copy() if strategy.window else NO_CLOSES,
+        beside=_beside(look.bar.instrument_id, strategy.beside, variant, state) if strategy.beside else NOTHING,
     )
+
+
+def _beside(
+    instrument_id: str, timeframes: tuple[Timeframe, ...], variant: Variant, state: State
+) -> dict[Timeframe, dict[str, float]]:
+    """The features on other timeframes as of their last bars: those of this slice have been taken in already."""
+    found: dict[Timeframe, dict[str, float]] = {}
+    for timeframe in timeframes:
+        row = state.rows.get(f"{instrument_id} {timeframe}")
+        if row is not None:
+            values = state.values[row]
+            numbers = {name: float(values[column]) for name, column in variant.columns}
+            if known := {name: number for name, number in numbers.items() if number == number}:
+                found[timeframe] = known
+    return found

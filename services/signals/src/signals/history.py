@@ -5,7 +5,7 @@ A strategy with `directions` is asked by `decide` only where something is said; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,12 +17,12 @@ from common.messages.regime import RegimeReading
 from common.messages.signals import Signal
 from common.model.enums import Direction, VolState
 from common.model.time import Timeframe
-from common.quant.kernel import Floats
-from signals.api import Context, History, Opinion, checked
+from common.quant.kernel import Floats, Ints
+from signals.api import NOTHING, Context, History, Opinion, checked
 from signals.core import NO_CLOSES
-from signals.features import compute
 from signals.kernel import BAR, HELD_OUT, NONE, NOT_HERE, STANDS, WARMING, Codes, adapt, follow
 from signals.plan import Entry, Plan, Variant
+from signals.series import Bars, Beside
 from signals.settings import Settings
 from signals.tracking import Spoken, held_out, longest_held, make_signal, not_here, warming
 
@@ -35,41 +35,6 @@ class StrategyFailed(Exception):  # noqa: N818  (it is what happened)
     """A strategy raised or answered nonsense: what follows from that is for the core to say, step by step."""
 
 
-class Bars(NamedTuple):
-    """A series from its first bar on, a row per bar; the spreads are NaN where the source has no quotes."""
-
-    instrument_id: str
-    timeframe: Timeframe
-    base: bool
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
-    spread_open: Floats
-    spread_close: Floats
-
-    def bar(self, i: int) -> Bar:
-        """Bar `i` as its slice has it."""
-        spread_open, spread_close = float(self.spread_open[i]), float(self.spread_close[i])
-        return Bar(
-            instrument_id=self.instrument_id,
-            timeframe=self.timeframe,
-            open=float(self.open[i]),
-            high=float(self.high[i]),
-            low=float(self.low[i]),
-            close=float(self.close[i]),
-            volume=float(self.volume[i]),
-            spread_open=None if spread_open != spread_open else spread_open,
-            spread_close=None if spread_close != spread_close else spread_close,
-            base=self.base,
-        )
-
-    def prices(self) -> Floats:
-        """float64[bars, 3]: high, low, close, as kernels take it."""
-        return np.column_stack((self.high, self.low, self.close))
-
-
 class Said(NamedTuple):
     """A signal, and the bar on which it is said."""
 
@@ -79,25 +44,24 @@ class Said(NamedTuple):
 
 def look_back(
     bars: Bars,
+    ts: Ints,
     vol_states: Codes,
     reading: Callable[[int], RegimeReading | None],
     plan: Plan,
     settings: Settings,
+    beside: Mapping[Timeframe, Beside] = NOTHING,
 ) -> Iterator[Said]:
-    """All signals on a series, in the order in which the core says them. `vol_states` are the reported ones on each bar as
-    places in VolState, NORMAL where the regime is not read; `reading(i)` is that of bar `i`.
+    """All signals on a series, in the order in which the core says them. `ts` are the closes of its bars, `vol_states` the
+    reported ones on each as places in VolState, NORMAL where the regime is not read; `reading(i)` is that of bar `i`; `beside`
+    are the timeframes of `plan.beside` that the instrument has.
 
     Raises StrategyFailed where a strategy fails; ConfigError where its `directions` are not those of its `decide`.
     """
     if not vol_states.size:
         return
     acting = adapt(vol_states, settings.worse_after, settings.calmer_after)
-    looks = _Looks(bars, compute(plan.lines, bars.prices()), reading)
-    views = [
-        _View(looks, acting, entry, settings)
-        for entry in plan.entries
-        if entry.strategy.timeframes is None or bars.timeframe in entry.strategy.timeframes
-    ]
+    looks = _Looks(bars, bars.features(ts, plan.lines), reading, beside)
+    views = [_View(looks, acting, entry, settings) for entry in plan.on(bars.timeframe)]
     said = np.concatenate([np.empty((0, 4), np.int64), *(view.said for view in views)])
     speaker = np.repeat(np.arange(len(views)), [len(view.said) for view in views])
     order = np.argsort(said[:, BAR], kind="stable")
@@ -118,8 +82,14 @@ class _Look(NamedTuple):
 class _Looks:
     """A series with its features (float64[bars, features]), to be looked at bar by bar."""
 
-    def __init__(self, bars: Bars, values: Floats, reading: Callable[[int], RegimeReading | None]) -> None:
-        self.bars, self.values, self._reading = bars, values, reading
+    def __init__(
+        self,
+        bars: Bars,
+        values: Floats,
+        reading: Callable[[int], RegimeReading | None],
+        beside: Mapping[Timeframe, Beside],
+    ) -> None:
+        self.bars, self.values, self.beside, self._reading = bars, values, beside, reading
         self._last = -1, _Look(bars.bar(0), 0.0, None, [], [])
 
     def at(self, i: int) -> _Look:
@@ -139,10 +109,17 @@ class _View:
         self._conditions = [settings.condition(state) for state in _STATES]
         self._longest = [longest_held(entry.strategy.hold_bars, condition) for condition in self._conditions]
         self._words = np.full(acting.size, NOT_HERE, np.int8)
+        self._beside: dict[VolState, Mapping[Timeframe, Mapping[str, Floats]]] = {}
         for number, state in enumerate(_STATES):
             here = acting == number
             if state in entry.variants and here.any():
-                self._listen(here, entry.variants[state])
+                variant = entry.variants[state]
+                self._beside[state] = {
+                    timeframe: looks.beside[timeframe].columns(variant)
+                    for timeframe in entry.strategy.beside
+                    if timeframe in looks.beside
+                }
+                self._listen(here, variant, self._beside[state])
         confirmations = np.array([condition.confirmations for condition in self._conditions], np.int64)
         self.said = follow(self._words, acting, confirmations, np.array(self._longest, np.int64))
 
@@ -167,9 +144,9 @@ class _View:
         opinion = None if latest == NONE else self._opinion(latest)
         return opinion.reason if opinion else ""
 
-    def _listen(self, here: Codes, variant: Variant) -> None:
+    def _listen(self, here: Codes, variant: Variant, beside: Mapping[Timeframe, Mapping[str, Floats]]) -> None:
         """Takes in the words of the bars on which the strategy acts with this variant."""
-        history = self._history(variant)
+        history = self._history(variant, beside)
         asked = here & self._known(history)
         self._words[here] = WARMING
         if self._strategy.directions is None:
@@ -181,7 +158,7 @@ class _View:
         for i in where[:: max(1, where.size // _PROBES)].tolist():
             self._opinion(i)
 
-    def _history(self, variant: Variant) -> History:
+    def _history(self, variant: Variant, beside: Mapping[Timeframe, Mapping[str, Floats]]) -> History:
         bars, values = self._looks.bars, self._looks.values
         now = {name: values[:, column] for name, column in variant.columns}
         return History(
@@ -194,6 +171,7 @@ class _View:
             now=now,
             before={name: _shifted(values) for name, values in now.items()},
             params=variant.params,
+            beside=beside,
         )
 
     def _known(self, history: History) -> Codes:
@@ -232,7 +210,8 @@ class _View:
         return opinion
 
     def _decide(self, i: int) -> Opinion | None:
-        look, variant = self._looks.at(i), self._entry.variants[_STATES[self._acting[i]]]
+        state = _STATES[self._acting[i]]
+        look, variant = self._looks.at(i), self._entry.variants[state]
         strategy, closes = self._strategy, self._looks.bars.close
         context = Context(
             bar=look.bar,
@@ -242,6 +221,7 @@ class _View:
             params=variant.params,
             regime=look.reading,
             closes=closes[i + 1 - strategy.window : i + 1].copy() if strategy.window else NO_CLOSES,
+            beside=_seen(self._beside[state], i) if strategy.beside else NOTHING,
         )
         try:
             return checked(strategy.decide(context))
@@ -249,6 +229,16 @@ class _View:
             raise
         except Exception as error:
             raise StrategyFailed(strategy.id) from error
+
+
+def _seen(beside: Mapping[Timeframe, Mapping[str, Floats]], i: int) -> dict[Timeframe, dict[str, float]]:
+    """What `decide` finds beside bar `i`."""
+    found: dict[Timeframe, dict[str, float]] = {}
+    for timeframe, columns in beside.items():
+        numbers = {name: float(values[i]) for name, values in columns.items()}
+        if known := {name: number for name, number in numbers.items() if number == number}:
+            found[timeframe] = known
+    return found
 
 
 def _word(opinion: Opinion | None) -> int:

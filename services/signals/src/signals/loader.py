@@ -20,7 +20,8 @@ SHIPPED: Final = Path(__file__).parent / "strategies"
 
 
 def load_strategies(settings: Settings) -> tuple[Strategy, ...]:
-    """The shipped strategies and the user's, by tier and id; only those of `settings.strategies` if it names any.
+    """The shipped strategies and the user's, by tier and id; only those of `settings.strategies` if it names any, else all that
+    are not optional.
 
     Raises ConfigError naming the file for a strategy that cannot be loaded, a second one with the same id, an unknown id, and
     parameters that do not fit (SIG-04).
@@ -44,7 +45,7 @@ def load_strategies(settings: Settings) -> tuple[Strategy, ...]:
     chosen = [
         with_params(strategy, settings.params.get(strategy.id, {}))
         for strategy, _ in found.values()
-        if not settings.strategies or strategy.id in settings.strategies
+        if (strategy.id in settings.strategies if settings.strategies else not strategy.optional)
     ]
     return tuple(sorted(chosen, key=lambda strategy: (tiers.index(strategy.tier), strategy.id)))
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from common.model.enums import VolState
+from common.model.time import Timeframe
 from common.quant.kernel import Ints
 from signals.api import Params, Strategy
-from signals.features import Feature, table
+from signals.features import Feature, table, words_of
 
 
 class Variant(NamedTuple):
@@ -36,6 +37,15 @@ class Plan(NamedTuple):
     longest_window: int
     layout: str
 
+    def on(self, timeframe: Timeframe) -> tuple[Entry, ...]:
+        """The strategies that run on a timeframe, if it is one of those of the settings."""
+        return tuple(entry for entry in self.entries if entry.strategy.runs_on(timeframe))
+
+    def beside(self, timeframe: Timeframe) -> tuple[Timeframe, ...]:
+        """The other timeframes that they look at, in the order of timeframes."""
+        named = {other for entry in self.on(timeframe) for other in entry.strategy.beside}
+        return tuple(other for other in Timeframe if other in named)
+
 
 def make_plan(strategies: Sequence[Strategy]) -> Plan:
     """All features of all volatility states, each computed once, so that a switch of state finds them warm."""
@@ -50,10 +60,11 @@ def make_plan(strategies: Sequence[Strategy]) -> Plan:
         for strategy in strategies
     )
     features = tuple(columns)
+    lines = table(features)
     return Plan(
         entries=entries,
-        lines=table(features),
-        words=sum(feature.words for feature in features),
+        lines=lines,
+        words=words_of(lines),
         longest_window=max((1, *(strategy.window for strategy in strategies))),
         layout=" ".join((*(strategy.id for strategy in strategies), *map(str, features))),
     )

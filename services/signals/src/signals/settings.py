@@ -36,7 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strategy_folder: Annotated[
         str, Meta(description="Folder with your own strategies, one file each, seen from your file; empty: none")
     ] = ""
-    strategies: Annotated[tuple[str, ...], Meta(description="Ids of the strategies that run; empty: all")] = ()
+    strategies: Annotated[
+        tuple[str, ...], Meta(description="Ids of the strategies that run; empty: all that are not optional")
+    ] = ()
 
     params: Annotated[
         dict[str, dict[VolState, dict[str, float]]],

@@ -106,7 +106,7 @@ def make_signal(
         strength=said.strength if said else 0.0,
         confidence=said.confidence if said else 1.0,
         stop_fraction=(said.stop_fraction if said else None) or condition.stop_fraction,
-        size_factor=condition.size_factor,
+        size_factor=condition.size_factor * (said.size_factor if said else 1.0),
         vol_state=said_in,
         vol_ratio=of.vol_ratio,
         ref_px=of.close,

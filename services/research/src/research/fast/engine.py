@@ -112,7 +112,7 @@ class Engine:
         yield market.ended
 
     def _handle(self, index: int) -> Iterator[Message]:
-        source = self._operator.beside([self._market.slice(index)])
+        source = self._operator.beside(self._market.at(index))
         for message in self._system.run(source):
             self._operator.see(message)
             yield message

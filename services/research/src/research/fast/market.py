@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.messages.base import Message
-from common.messages.market_data import Bar, MarketDataEnded, MarketSlice, RowsQuarantined
+from common.messages.market_data import Bar, EventsScheduled, MarketDataEnded, MarketSlice, RowsQuarantined
 from common.model.instrument import Instrument
 from common.model.time import Timeframe
 from common.quant.kernel import Floats, Ints
 from market_data.bars import Plan, plan
 from market_data.calendars import calendar_of
+from market_data.events import Schedule, day_of
 from market_data.feed import RawBar
 from market_data.feeds.column_feed import ColumnFeed
 from market_data.source import FeedSource, source
@@ -65,7 +66,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     before the first; `high` and `low` are NaN where the instrument has no base bar in the slice.
 
     `quarantined[index]` is what is said just before slice `index` and after the one before it; the key `len(ts)` stands for
-    what is said after the last slice. `notes` are those of the feed.
+    what is said after the last slice. `scheduled[index]` is the economic calendar said in front of slice `index`, the first of its
+    UTC day; empty without one. `notes` are those of the feed.
     """
 
     book: str
@@ -80,6 +82,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     high: Floats
     low: Floats
     quarantined: dict[int, tuple[RowsQuarantined, ...]]
+    scheduled: dict[int, EventsScheduled]
     ended: MarketDataEnded
     contents: Contents
 
@@ -97,6 +100,12 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
             ts_event=int(self.ts[index]), book=self.book, step=index + 1, bars=tuple(self.contents.bars(index))
         )
 
+    def at(self, index: int) -> Iterator[Message]:
+        """The slice, behind the calendar where there is one."""
+        if index in self.scheduled:
+            yield self.scheduled[index]
+        yield self.slice(index)
+
     def bars_between(self, first: int, stop: int) -> int:
         """How many base bars close in the slices from index `first` to before `stop`."""
         return sum(of.stop - of.start for of in (bars.rows(first, stop) for bars in self.base))
@@ -106,7 +115,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.said_first
         for index in range(len(self.ts)):
             yield from self.quarantined.get(index, ())
-            yield self.slice(index)
+            yield from self.at(index)
         yield from self.quarantined.get(len(self.ts), ())
         yield self.ended
 
@@ -193,6 +202,7 @@ def _market(plain: FeedSource, feed: ColumnFeed) -> Market:
         high=high,
         low=low,
         quarantined=_quarantined(settings.book, ts, refused),
+        scheduled=_scheduled(plain.schedule, ts),
         ended=MarketDataEnded(
             ts_event=end,
             book=settings.book,
@@ -236,6 +246,14 @@ def _contents(slices: int, series: tuple[Series, ...]) -> Contents:
     for i, one in enumerate(series):
         enter(one.bars.step, i, free, number, row)
     return Contents(series, first, number, row)
+
+
+def _scheduled(schedule: Schedule | None, ts: Ints) -> dict[int, EventsScheduled]:
+    """In front of the first slice of every UTC day, as `Schedule.beside` says it."""
+    if schedule is None:
+        return {}
+    starts = np.flatnonzero(np.diff(day_of(ts), prepend=-1))
+    return {index: schedule.at(int(ts[index]), first=index == 0) for index in starts.tolist()}
 
 
 def _quarantined(book: str, ts: Ints, refused: Refused) -> dict[int, tuple[RowsQuarantined, ...]]:

@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 from common.messages.regime import RegimeReading
 from common.messages.signals import Signal
 from common.model.time import Timeframe
-from common.quant.kernel import Ints
+from common.quant.kernel import Floats, Ints
 from common.runtime.settings import section
 from regime.history import History
 from regime.history import look_back as judge_all
+from regime.market import crisis_by_slice
 from regime.settings import Settings as RegimeSettings
 from research.fast.market import Market
 from research.fast.market import Series as MarketSeries
 from signals.api import Strategy
-from signals.history import Bars, StrategyFailed
+from signals.history import StrategyFailed
 from signals.history import look_back as signals_of
 from signals.loader import load_strategies
-from signals.plan import make_plan
+from signals.plan import Plan, make_plan
+from signals.series import Bars, Beside
 from signals.settings import Settings as SignalsSettings
 
 
@@ -131,24 +133,33 @@ def form_opinions(
     """
     shown = frozenset(signals.timeframes if timeframes is None else timeframes)
     wanted = shown | frozenset(signals.timeframes)
+    crisis = crisis_by_slice(ts, [_base(one) for one in series if one.bars.base], regime)
     read: dict[int, _Read] = {
-        number: _Read(one.bars.instrument_id, one.bars.timeframe, one.step, _verdicts(one, ts, regime))
+        number: _Read(one.bars.instrument_id, one.bars.timeframe, one.step, _verdicts(one, ts, regime, crisis))
         for number, one in enumerate(series)
         if one.bars.timeframe in wanted and one.bars.timeframe in regime.timeframes
     }
     try:
-        said = _said(series, read, signals, strategies)
+        said = _said(ts, series, read, signals, strategies)
     except StrategyFailed:
         return None
     return Opinions(len(ts), said, [of for of in read.values() if of.timeframe in shown])
 
 
-def _verdicts(one: Series, ts: Ints, settings: RegimeSettings) -> History:
-    return judge_all(one.bars.prices(), ts[one.step], settings)
+def _base(one: Series) -> tuple[str, Ints, Floats]:
+    return one.bars.instrument_id, one.step, one.bars.prices()
+
+
+def _verdicts(one: Series, ts: Ints, settings: RegimeSettings, crisis: Floats | None) -> History:
+    return judge_all(one.bars.prices(), ts[one.step], settings, None if crisis is None else crisis[one.step])
 
 
 def _said(
-    series: Sequence[Series], read: Mapping[int, _Read], settings: SignalsSettings, strategies: Sequence[Strategy]
+    ts: Ints,
+    series: Sequence[Series],
+    read: Mapping[int, _Read],
+    settings: SignalsSettings,
+    strategies: Sequence[Strategy],
 ) -> dict[int, tuple[Signal, ...]]:
     """Signals by slice: within one by series, then by strategy, as the core says them."""
     plan, by_step = make_plan(strategies), dict[int, list[Signal]]()
@@ -156,9 +167,22 @@ def _said(
         if one.bars.timeframe in settings.timeframes:
             of, steps = read.get(number), one.step.tolist()
             vol_states = of.history.vol_states if of else np.zeros(one.step.size, np.int8)
-            for said in signals_of(one.bars, vol_states, _reader(of), plan, settings):
+            closes, beside = ts[one.step], _beside(one, series, ts, plan)
+            for said in signals_of(one.bars, closes, vol_states, _reader(of), plan, settings, beside):
                 by_step.setdefault(steps[said.bar], []).append(said.signal)
     return {step: tuple(by_step[step]) for step in sorted(by_step)}
+
+
+def _beside(of: Series, series: Sequence[Series], ts: Ints, plan: Plan) -> dict[Timeframe, Beside]:
+    """The other timeframes of the same instrument that strategies on this one look at."""
+    wanted = plan.beside(of.bars.timeframe)
+    return {
+        one.bars.timeframe: Beside(
+            one.bars.features(ts[one.step], plan.lines), np.searchsorted(one.step, of.step, side="right") - 1
+        )
+        for one in series
+        if one.bars.timeframe in wanted and one.bars.instrument_id == of.bars.instrument_id and one.step.size
+    }
 
 
 def _reader(of: _Read | None) -> Callable[[int], RegimeReading | None]:

@@ -33,18 +33,19 @@ def _sma_block(total: float, closes: Floats, begin: int, end: int, period: int, 
 def feature_block(lines: Ints, words: Floats, warm_at: Ints, bars: Floats, begin: int, end: int, out: Floats) -> None:
     """Bars `begin` to `end` of `bars`, float64[3, all bars]: high, low, close.
 
-    `lines` is the table of `signals.features.table`, `words` its state, carried from block to block. `out`, float64[features,
-    1 + block], gets the last value of the block before in column 0, then a column a bar. `warm_at` gets the first bar that
-    is not NaN, by feature.
+    `lines` is the table of `signals.features.table`, without features that need volume or time; `words` its state, carried
+    from block to block. `out`, float64[features, 1 + block], gets the last value of the block before in column 0, then a
+    column a bar. `warm_at` gets the first bar that is not NaN, by feature.
     """
     size = end - begin
     for j in range(lines.shape[0]):
-        own, values = words[lines[j, 4] : lines[j, 5]], out[j]
+        line, own, values = lines[j], words[lines[j, 4] : lines[j, 5]], out[j]
         if lines[j, 0] == 0:
             own[1] = _sma_block(own[1], bars[2], begin, end, lines[j, 1], values)
         else:
             for i in range(size):
-                values[i + 1] = feature_step(lines[j], own, bars[0, begin + i], bars[1, begin + i], bars[2, begin + i])
+                high, low, close = bars[0, begin + i], bars[1, begin + i], bars[2, begin + i]
+                values[i + 1] = feature_step(line, own, high, low, close, 0.0, 0.0)
         if warm_at[j] == NOT_YET:
             for i in range(size):
                 if not np.isnan(values[i + 1]):

@@ -81,9 +81,9 @@ class Grid(msgspec.Struct, frozen=True):
 
 @cache
 def shipped() -> Mapping[str, Strategy]:
-    """The ten strategies by id."""
+    """The ten strategies by id; a sweep has no kernel for the optional ones."""
     files = (path for path in sorted(SHIPPED.glob("*.py")) if not path.name.startswith("_"))
-    return {strategy.id: strategy for strategy in map(load_file, files)}
+    return {strategy.id: strategy for strategy in map(load_file, files) if not strategy.optional}
 
 
 def load(path: Path, config: Mapping[str, Any]) -> Grid:

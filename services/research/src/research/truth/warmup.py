@@ -29,7 +29,8 @@ from common.lockstep import Lockstep
 from common.messages.market_data import MarketSlice
 from common.messages.signals import SignalsStep
 from common.model.enums import Direction
-from common.model.time import Timeframe, iso
+from common.model.time import NS_PER_SECOND, Timeframe, iso
+from common.quant.kernel import Floats, Ints
 from common.runtime.settings import section
 from market_data.source import source
 from regime.core import RegimeDetector
@@ -133,26 +134,34 @@ def opinions(config: Config, strategies: Sequence[Strategy]) -> Opinions:
     return found
 
 
-def declared(strategy: Strategy) -> int:
+def declared(strategy: Strategy, timeframe: Timeframe = Timeframe.D1) -> int:
     """Bars until it is first asked, in the volatility state in which that takes longest."""
-    longest = max(_warm_after([*strategy.features(params).values()]) for params in strategy.params.values())
+    longest = max(_warm_after([*strategy.features(params).values()], timeframe) for params in strategy.params.values())
     return max(longest + 1, strategy.window, strategy.warmup + 1, 2)
 
 
-def remembered(strategy: Strategy) -> int:
+def remembered(strategy: Strategy, timeframe: Timeframe = Timeframe.D1) -> int:
     """Bars after which it has forgotten where the data began: see the module."""
     fading = [max(f.periods) for f in _features(strategy) if f.name in _UNBOUNDED]
-    return declared(strategy) + 2 * _HOLDING * strategy.hold_bars + _FADES_AFTER * max(fading, default=0)
+    return declared(strategy, timeframe) + 2 * _HOLDING * strategy.hold_bars + _FADES_AFTER * max(fading, default=0)
 
 
-def _warm_after(named: Sequence[Feature]) -> int:
+def _warm_after(named: Sequence[Feature], timeframe: Timeframe) -> int:
     """Bars until every feature is a number."""
     if not named:
         return 1
-    length = 10 + 5 * sum(max(feature.periods) for feature in named)
+    lines, length = table(named), 10 + 5 * sum(max(feature.periods) for feature in named)
+    while True:
+        warm = np.flatnonzero(np.isfinite(_made_up(lines, length, timeframe)).all(axis=1))
+        if warm.size:
+            return int(warm[0]) + 1
+        length *= 2
+
+
+def _made_up(lines: Ints, length: int, timeframe: Timeframe) -> Floats:
     close = 100.0 + np.sin(np.arange(length))
-    values = compute(table(named), np.column_stack((close + 1.0, close - 1.0, close)))
-    return int(np.flatnonzero(np.isfinite(values).all(axis=1))[0]) + 1
+    seconds = np.arange(1.0, length + 1.0) * (timeframe.ns // NS_PER_SECOND)
+    return compute(lines, np.column_stack((close + 1.0, close - 1.0, close, np.ones(length), seconds)))
 
 
 def _settling(strategy: Strategy, timeframe: Timeframe, whole: Opinions, later: Sequence[Opinions]) -> Settling:
@@ -162,7 +171,7 @@ def _settling(strategy: Strategy, timeframe: Timeframe, whole: Opinions, later: 
             if of is timeframe:
                 key, ts = (strategy.id, instrument, timeframe), np.array(closes, dtype=np.int64)
                 bars.append(_standing(whole.changes.get(key, ()), ts) != _standing(one.changes.get(key, ()), ts))
-    first, memory = declared(strategy), remembered(strategy)
+    first, memory = declared(strategy, timeframe), remembered(strategy, timeframe)
     return Settling(
         strategy=strategy.id,
         timeframe=timeframe,
