@@ -15,6 +15,7 @@ from common import messages as m
 from common.messages.base import Message
 from common.messages.risk import ScenarioResult
 from common.model.enums import OrderType, Side
+from common.model.time import NS_PER_HOUR
 from common.runtime.embedded import Endpoints
 from common.testing.builders import EUR_USD, T0, a
 
@@ -39,6 +40,18 @@ COMMANDS: tuple[tuple[str, str, dict[str, Any] | None, type[Message], dict[str, 
         {"service": "portfolio", "feature": "exits", "reason": "mended"},
         m.EnableFeature,
         {"service": "portfolio", "feature": "exits", "reason": "mended"},
+    ),
+    (
+        "POST",
+        "regime/override",
+        {"instrument_id": "EUR-USD.ECB", "regime": "CRISIS", "hours": 2, "reason": "outage"},
+        m.OverrideRegime,
+        {
+            "instrument_id": "EUR-USD.ECB",
+            "regime": "CRISIS",
+            "expires_ns": T0 + 5 + 2 * NS_PER_HOUR,
+            "reason": "outage",
+        },
     ),
     ("POST", "orders", TICKET, m.ProposeOrders, {}),
     ("DELETE", "orders/fx-1", None, m.CancelOrder, {"client_order_id": "fx-1", "reason": "canceled by hand"}),
@@ -143,6 +156,12 @@ BAD: tuple[tuple[str, str, Any, int, str], ...] = (
     ("POST", "risk/scope", {"strategy_id": "s", "halted": True, "reason": " "}, 422, "reason"),
     ("POST", "features/enable", {"service": "", "feature": "exits", "reason": "x"}, 422, "service"),
     ("POST", "features/enable", {"service": "portfolio", "reason": "x"}, 422, "feature"),
+    ("POST", "regime/override", {"regime": "GREEDY", "reason": "x"}, 422, "regime"),
+    ("POST", "regime/override", {"reason": "x"}, 422, "regime"),
+    ("POST", "regime/override", {"regime": "CRISIS", "hours": 0, "reason": "x"}, 422, "hours"),
+    ("POST", "regime/override", {"regime": "CRISIS", "hours": "NaN", "reason": "x"}, 422, "hours"),
+    ("POST", "regime/override", {"regime": "CRISIS", "reason": " "}, 422, "reason"),
+    ("POST", "regime/override", {"regime": "CRISIS", "instrument_id": "a b", "reason": "x"}, 422, "instrument_id"),
     ("POST", "orders", {**TICKET, "qty": "0"}, 422, "qty"),
     ("POST", "orders", {**TICKET, "qty": "NaN"}, 422, "qty"),
     ("POST", "orders", {**TICKET, "qty": "1e999999"}, 422, "qty"),
@@ -168,7 +187,15 @@ BAD: tuple[tuple[str, str, Any, int, str], ...] = (
 async def test_a_wrong_body_is_a_problem_with_the_name_of_its_field_and_commands_nothing(
     stage: Stage, method: str, path: str, body: Any, status: int, named: str
 ) -> None:
-    kinds = (m.HaltScope, m.EnableFeature, m.ProposeOrders, m.AmendOrder, m.CancelOrder, m.AcknowledgeAlert)
+    kinds = (
+        m.OverrideRegime,
+        m.HaltScope,
+        m.EnableFeature,
+        m.ProposeOrders,
+        m.AmendOrder,
+        m.CancelOrder,
+        m.AcknowledgeAlert,
+    )
     before = [await _last_seq(stage, kind) for kind in kinds]
     async with stage.client() as client:
         assert_problem(await client.request(method, url(path), json=body, headers=kind_of(method)), status, named)

@@ -21,6 +21,7 @@ from common import messages as m
 from common.errors import BallastError
 from common.messages.base import Message
 from common.messages.market_data import Bar
+from common.model.time import NS_PER_DAY, NS_PER_HOUR
 from common.runtime import codec
 from common.runtime import redis as hot
 from common.runtime.embedded import EmbeddedServers, Endpoints
@@ -176,6 +177,42 @@ async def test_a_recorder_killed_again_and_again_records_every_message_once(stag
     ]
 
 
+@pytest.mark.req("MKT-06")
+async def test_a_recorder_killed_again_and_again_keeps_the_fine_bars_of_its_window_and_all_coarse_ones(
+    stage: Stage, home: Path
+) -> None:
+    (home / "run" / "config.json").write_text('{"recorder": {"hot_days": 1}}')
+    quarter, name, count = NS_PER_HOUR // 4, f"HOT-{time.time_ns()}", 3000
+    midnight = T0 - T0 % NS_PER_DAY
+    fine, coarse = (a(Bar, timeframe=timeframe, instrument_id=name) for timeframe in ("15m", "1h"))
+    said = [
+        a(m.MarketSlice, ts_event=midnight + number * quarter, bars=(fine, coarse)[: 1 + (number % 4 == 0)], quotes=())
+        for number in range(1, count + 1)
+    ]
+    with stage.recorder:
+        (before,) = await stage.say("market_data", a(m.RunStarted))
+        await stage.recorded(before)
+    speaking = asyncio.create_task(stage.say("market_data", *said))
+    for _ in range(4):
+        stage.recorder.start()
+        await asyncio.sleep(0.45)
+        stage.recorder.kill()
+    last = max(await speaking)
+    until_ns = (midnight + count * quarter) // (6 * NS_PER_HOUR) * 6 * NS_PER_HOUR - NS_PER_DAY
+    kept = "SELECT timeframe, count(*), min(ts_event) FROM market_bars WHERE instrument_id = $1 GROUP BY 1 ORDER BY 1"
+    expected = [
+        ("15m", count - (until_ns - midnight) // quarter, until_ns + quarter),
+        ("1h", count // 4, midnight + NS_PER_HOUR),
+    ]
+
+    async def trimmed() -> bool:
+        return await stage.rows(kept, name) == expected
+
+    with stage.recorder:
+        await stage.recorded(last)
+        await until(trimmed)
+
+
 async def test_a_backlog_is_recorded_faster_than_it_can_arise(stage: Stage) -> None:
     await stage.say("market_data", *slices(10_000))
     (last,) = await stage.say("market_data", a(m.MarketDataEnded))
@@ -200,8 +237,12 @@ async def test_a_wiped_redis_is_filled_from_postgresql(stage: Stage) -> None:
         print(f"\nwiped to whole again: {time.perf_counter() - started:.2f} s")
         await stage.redis.flushdb()
         (last,) = await stage.say("risk_guardian", a(m.RiskStep, step=51))  # a wipe is also noticed by the next write
+
+        async def whole() -> bool:  # the write itself is there a moment before the rest is
+            return (await stage.mirrored(last))[hot.PRICES] == before[hot.PRICES]
+
+        await until(whole)
         after = await stage.mirrored(last)
-        assert after[hot.PRICES] == before[hot.PRICES]
         assert after[hot.BOOK]["instruments"] == before[hot.BOOK]["instruments"]
 
 

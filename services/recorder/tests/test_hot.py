@@ -8,7 +8,7 @@ import pytest
 from common import messages as m
 from common.messages.base import Message
 from common.messages.market_data import Bar
-from common.runtime.redis import BOOK, LADDERS, PRICES, REGIMES, SIGNALS, TAPE
+from common.runtime.redis import BOOK, FEEDS, LADDERS, MODELS, OVERRIDES, PRICES, REGIMES, SIGNALS, TAPE
 from common.testing.builders import EUR_USD, STRATEGY, T0, a, envelope
 from recorder.hot import changes
 
@@ -38,6 +38,16 @@ def test_readings_signals_and_ladders_have_a_field_each() -> None:
     assert put(a(m.RegimeStep))[REGIMES, f"{EUR_USD}|1h"]["regime"] == "TRENDING_UP"
     assert put(a(m.SignalsStep))[SIGNALS, f"{STRATEGY}|{EUR_USD}|1d"]["direction"] == "LONG"
     assert put(a(m.LadderChanged))[LADDERS, "drawdown"]["level"] == 1
+
+
+@pytest.mark.req("REG-05", "REG-07", "REG-08", "MKT-02")
+def test_models_feeds_overrides_and_the_market_are_hot() -> None:
+    step = put(a(m.RegimeStep))
+    assert step[MODELS, f"{EUR_USD}|1h"]["change_24h"] == 0.25
+    assert step[BOOK, "market"]["stress_score"] == 0.3
+    assert (BOOK, "market") not in put(a(m.RegimeStep, market=None))
+    assert put(a(m.FeedChanged))[FEEDS, f"{EUR_USD}|oanda"]["active"] is True
+    assert put(a(m.RegimeOverridden, instrument_id="", regime=None))[OVERRIDES, ""]["regime"] is None
 
 
 def test_the_book_is_what_was_last_said_of_it() -> None:

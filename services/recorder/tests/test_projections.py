@@ -11,6 +11,7 @@ from hypothesis import given
 from common import messages as m
 from common.contracts import ALL
 from common.messages.base import Message
+from common.messages.market_data import Bar, EconomicEvent
 from common.testing import strategies
 from common.testing.builders import EUR_USD, ORDER_ID, STRATEGY, T0, a, envelope
 from recorder.projections import COLUMNS, RULES, project
@@ -19,11 +20,7 @@ pytestmark = pytest.mark.req("MON-02")
 
 ONLY_ON_THE_TAPE = {
     m.InstrumentsDefined,
-    m.MarketSlice,
     m.MarketDataEnded,
-    m.FeedChanged,
-    m.EventsScheduled,
-    m.RegimeOverridden,
     m.ExecutionStep,
     m.FinancingCharged,
     m.Reconciled,
@@ -114,6 +111,44 @@ def test_a_reading_and_a_signal_are_rows_of_their_own() -> None:
     assert (reading["item"], reading["regime"], reading["adx"]) == (0, "TRENDING_UP", 31.0)
     (signal,) = written(a(m.SignalsStep), "strategy_signals")
     assert (signal["strategy_id"], signal["direction"]) == (STRATEGY, "LONG")
+
+
+@pytest.mark.req("REG-01", "REG-05", "REG-07", "REG-08")
+def test_models_and_the_market_as_a_whole_are_rows_beside_the_readings() -> None:
+    (reading,) = written(a(m.RegimeStep), "market_regimes")
+    (model,) = written(a(m.RegimeStep), "regime_models")
+    (stress,) = written(a(m.RegimeStep), "market_stress")
+    assert reading["override"] == "anna"
+    assert (model["instrument_id"], model["timeframe"], model["bull"], model["change_48h"]) == (EUR_USD, "1h", 0.7, 0.4)
+    assert (stress["stress_score"], stress["crisis"], stress["liquidity"]) == (0.3, False, 0.5)
+    assert written(a(m.RegimeStep, models=(), market=None), "market_stress") == []
+
+
+def test_every_bar_is_kept_with_its_place_in_the_slice() -> None:
+    bars = (a(Bar, close=1.1), a(Bar, close=1.2, timeframe="1d", base=False))
+    kept = written(a(m.MarketSlice, bars=bars), "market_bars")
+    assert [(one["item"], one["timeframe"], one["close"], one["base"]) for one in kept] == [
+        (0, "1h", 1.1, True),
+        (1, "1d", 1.2, False),
+    ]
+
+
+@pytest.mark.req("MKT-07")
+def test_scheduled_events_say_how_far_their_message_reaches() -> None:
+    first, last = (a(EconomicEvent, ts_event=T0 + at) for at in (1, 9))
+    kept = written(a(m.EventsScheduled, events=(first, last)), "economic_events")
+    assert [(one["ts_event"], one["ts_scheduled"], one["ts_until"]) for one in kept] == [
+        (T0, T0 + 1, T0 + 9),
+        (T0, T0 + 9, T0 + 9),
+    ]
+
+
+@pytest.mark.req("MKT-02", "REG-08")
+def test_feeds_and_overrides_are_kept_whole() -> None:
+    (feed,) = written(a(m.FeedChanged), "feed_changes")
+    assert (feed["feed"], feed["active"], feed["score"]) == ("oanda", True, 0.97)
+    (lifted,) = written(a(m.RegimeOverridden, regime=None), "regime_overrides")
+    assert ("regime" in lifted, lifted["author"], lifted["reason"]) == (False, "anna", "rate decision")
 
 
 def test_steps_of_portfolio_and_guardian_make_the_equity_curve() -> None:

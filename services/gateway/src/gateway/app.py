@@ -22,6 +22,7 @@ from gateway.stream import TOPICS, Client, Hub
 
 TRY_AGAIN_LATER: Final = 1013
 BAD_TOPIC: Final = 1008
+MAX_REASON: Final = 123  # bytes that a closing frame has room for (RFC 6455, 5.5)
 
 
 def build(
@@ -59,7 +60,7 @@ def _stream(app: FastAPI, hub: Hub, max_streams: int) -> None:
         wanted = topics.split(",")
         unknown = [topic for topic in wanted if topic not in TOPICS]
         if unknown:
-            await _turn_away(socket, BAD_TOPIC, f"unknown topic {unknown[0][:30]!r}; there are {', '.join(TOPICS)}")
+            await _turn_away(socket, BAD_TOPIC, f"unknown topic {unknown[0][:20]!r}; known: {','.join(TOPICS)}")
             return
         if len(hub.clients) >= max_streams:
             await _turn_away(socket, TRY_AGAIN_LATER, f"more than {max_streams} streams")
@@ -78,7 +79,7 @@ def _stream(app: FastAPI, hub: Hub, max_streams: int) -> None:
 async def _turn_away(socket: WebSocket, code: int, reason: str) -> None:
     """Accepted first, because a refused handshake carries no reason."""
     await socket.accept()
-    await socket.close(code, reason)
+    await socket.close(code, reason.encode()[:MAX_REASON].decode(errors="ignore"))
 
 
 async def _serve(socket: WebSocket, client: Client) -> None:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common import messages as m
 from common.messages.base import Message
 from common.messages.bracket import Bracket
-from common.model.enums import OrderType, Side, TimeInForce
+from common.model.enums import OrderType, Regime, Side, TimeInForce
 from common.model.parties import MANUAL
+from common.model.time import NS_PER_SECOND
+from gateway.answers import as_json
 from gateway.link import Link
 
 Why = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
@@ -25,6 +26,7 @@ Name = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9._:-]*$")]
 OrderId = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]*$")]
 AlertId = Annotated[str, Path(max_length=200, pattern=r"^[^\x00]*$")]
 Price = Annotated[Decimal | None, Field(gt=0, max_digits=30)]
+MAX_OVERRIDE_HOURS: Final = 24 * 30
 
 
 class _Body(BaseModel):
@@ -66,6 +68,18 @@ class Feature(_Body):
     service: Name = Field(min_length=1)
     feature: Name = Field(min_length=1)
     reason: Why
+
+
+class Override(_Body):
+    """Sets the regime of an instrument, or of all of them, by hand for some hours of data time; `regime` null lifts it."""
+
+    instrument_id: Name = ""
+    regime: Regime | None
+    hours: float = Field(default=24.0, ge=0.1, le=MAX_OVERRIDE_HOURS)
+    reason: Why
+
+    def expires_ns(self, now: int) -> int:
+        return now + round(self.hours * 3600) * NS_PER_SECOND
 
 
 class Ticket(_Body):
@@ -140,7 +154,7 @@ def _orders(routes: APIRouter, link: Link, account: str) -> None:
             made.extend(one.client_order_id for one in orders)
             return m.ProposeOrders(ts_event=ts, book=book, author=author, orders=orders)
 
-        return _json({"seq": await link.command(propose), "client_order_ids": made})
+        return as_json({"seq": await link.command(propose), "client_order_ids": made}, 202)
 
     @routes.delete("/orders/{client_order_id}", summary="Cancel a working order", status_code=202)
     async def cancel(client_order_id: OrderId, request: Request) -> Response:
@@ -164,6 +178,15 @@ def _others(routes: APIRouter, link: Link) -> None:
     async def acknowledge(alert_id: AlertId, request: Request) -> Response:
         return await _tell(link, lambda time: m.AcknowledgeAlert(**_said(request, alert_id=alert_id), **time))
 
+    @routes.post("/regime/override", summary="Set or lift a regime by hand, until it expires", status_code=202)
+    async def override(body: Override, request: Request) -> Response:
+        said = _said(request, **body.model_dump(exclude={"hours"}))
+
+        def command(time: dict[str, Any]) -> Message:
+            return m.OverrideRegime(expires_ns=body.expires_ns(time["ts_event"]), **said, **time)
+
+        return await _tell(link, command)
+
     @routes.post("/features/enable", summary="Switch a failed feature on again", status_code=202)
     async def enable(body: Feature, request: Request) -> Response:
         said = _said(request, **body.model_dump())
@@ -175,8 +198,4 @@ def _said(request: Request, **fields: Any) -> dict[str, Any]:
 
 
 async def _tell(link: Link, make: Callable[[dict[str, Any]], Message]) -> Response:
-    return _json({"seq": await link.command(lambda book, ts: make({"book": book, "ts_event": ts}))})
-
-
-def _json(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), 202, media_type="application/json")
+    return as_json({"seq": await link.command(lambda book, ts: make({"book": book, "ts_event": ts}))}, 202)

@@ -9,7 +9,21 @@ import msgspec
 import redis.asyncio
 
 from common.model.ledger import Position
-from common.runtime.redis import BOOK, HASHES, LADDERS, PRICES, REGIMES, SIGNALS, TAPE, RedisError, key, plainly
+from common.runtime.redis import (
+    BOOK,
+    FEEDS,
+    HASHES,
+    LADDERS,
+    MODELS,
+    OVERRIDES,
+    PRICES,
+    REGIMES,
+    SIGNALS,
+    TAPE,
+    RedisError,
+    key,
+    plainly,
+)
 
 View = dict[str, dict[str, Any]]  # by hash and field, decoded
 
@@ -57,6 +71,47 @@ def prices(view: View) -> list[dict[str, Any]]:
 def regimes(view: View, instrument_id: str | None) -> list[dict[str, Any]]:
     found = [reading for _, reading in sorted(view[REGIMES].items())]
     return [reading for reading in found if instrument_id in (None, reading["instrument_id"])]
+
+
+def models(view: View, instrument_id: str | None) -> list[dict[str, Any]]:
+    """What the fitted models said last of each instrument and timeframe; empty where nobody fitted one."""
+    found = [reading for _, reading in sorted(view[MODELS].items())]
+    return [reading for reading in found if instrument_id in (None, reading["instrument_id"])]
+
+
+def market(view: View) -> dict[str, Any]:
+    """The market as a whole: None before anything was said of it."""
+    return {"market": view[BOOK].get("market"), "overrides": overrides(view), "as_of": view[TAPE]}
+
+
+def overrides(view: View) -> list[dict[str, Any]]:
+    """Those that hold at data time; an empty instrument is all of them."""
+    now = data_time(view)
+    said = (one for _, one in sorted(view[OVERRIDES].items()))
+    return [one for one in said if one["regime"] is not None and one["expires_ns"] > now]
+
+
+def data_time(view: View) -> int:
+    """What time it is in the market, ns UTC; 0 before the first slice."""
+    now: int = view[TAPE].get("ts_event", 0)
+    return now
+
+
+def feeds(view: View) -> list[dict[str, Any]]:
+    """Every feed that was heard of, by instrument. Active is the one that was said to be so last, if any."""
+    said = [one for _, one in sorted(view[FEEDS].items())]
+    newest = {one["instrument_id"]: one["seq"] for one in sorted(said, key=_seq) if one["active"]}
+    return [{**one, "active": newest.get(one["instrument_id"]) == one["seq"]} for one in said]
+
+
+def instrument_ids(view: View) -> list[str]:
+    """Of the run, in the order in which they were defined."""
+    return [one["instrument_id"] for one in view[BOOK].get("instruments", {}).get("instruments", ())]
+
+
+def _seq(said: dict[str, Any]) -> int:
+    seq: int = said["seq"]
+    return seq
 
 
 def signals(view: View) -> list[dict[str, Any]]:

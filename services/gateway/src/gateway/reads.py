@@ -59,6 +59,11 @@ class Reads:
         rows: list[asyncpg.Record] = await self._shared.once(key, lambda: self._postgres.fetch(sql, *arguments))
         return rows
 
+    async def made(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """An answer that costs more to make than to read, made once for all who ask for it at the same moment."""
+        answer: bytes = await self._shared.once(("made", key), make)
+        return answer
+
     async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row. Raises PostgresError."""
         key = ("first", sql, arguments)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import redis.asyncio
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Response
 
 from common.model.enums import OrderState
 from common.model.time import Timeframe
 from common.runtime.postgres import Postgres
 from gateway import explain, hot, queries
+from gateway.answers import Before, Instrument, Limit, OrderId, Text, as_json, page
 from gateway.commands import add_commands
 from gateway.link import Link
+from gateway.markets import add_markets
 from gateway.reads import Reads
 
 PROPOSED: Final = "PROPOSED"
-_NO_ZERO: Final = r"^[^\x00]*$"  # PostgreSQL's text has no character 0
 _JSON_COLUMNS: Final = frozenset(
     ("var", "es", "component_var", "marginal_var", "by_currency", "by_sector", "by_strategy", "by_instrument")
 )
-Text = Annotated[str | None, Query(max_length=100, pattern=_NO_ZERO)]
-Before = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before")]
-Limit = Annotated[int, Query(ge=1, le=500)]
-OrderId = Annotated[str, Path(max_length=200, pattern=_NO_ZERO)]
 
 
 def router(link: Link, postgres: Postgres, client: redis.asyncio.Redis, account: str) -> APIRouter:
@@ -36,6 +32,7 @@ def router(link: Link, postgres: Postgres, client: redis.asyncio.Redis, account:
     _orders(routes, reads)
     _history(routes, reads)
     _health(routes, link)
+    add_markets(routes, reads)
     add_commands(routes, link, account)
     return routes
 
@@ -43,31 +40,31 @@ def router(link: Link, postgres: Postgres, client: redis.asyncio.Redis, account:
 def _now(routes: APIRouter, reads: Reads) -> None:
     @routes.get("/status", summary="What runs, how far it is, and whether it may trade")
     async def status() -> Response:
-        return _json(hot.status(await reads.view()))
+        return as_json(hot.status(await reads.view()))
 
     @routes.get("/prices", summary="Last price of every instrument")
     async def prices() -> Response:
-        return _json(hot.prices(await reads.view()))
+        return as_json(hot.prices(await reads.view()))
 
     @routes.get("/regime/current", summary="Regime per instrument and timeframe, with the values that decided")
     async def regime_current(instrument_id: Text = None) -> Response:
-        return _json(hot.regimes(await reads.view(), instrument_id))
+        return as_json(hot.regimes(await reads.view(), instrument_id))
 
     @routes.get("/strategies", summary="Every strategy's opinion of now")
     async def strategies() -> Response:
-        return _json(hot.signals(await reads.view()))
+        return as_json(hot.signals(await reads.view()))
 
     @routes.get("/portfolio", summary="Equity, exposures, cash and positions")
     async def portfolio() -> Response:
-        return _json(hot.portfolio(await reads.view()))
+        return as_json(hot.portfolio(await reads.view()))
 
     @routes.get("/positions", summary="Positions with their profit at the last price")
     async def positions() -> Response:
-        return _json(hot.positions(await reads.view()))
+        return as_json(hot.positions(await reads.view()))
 
     @routes.get("/risk/portfolio", summary="The guardian's view: drawdown, exposure, ladders, trading state")
     async def risk() -> Response:
-        return _json(hot.risk(await reads.view()))
+        return as_json(hot.risk(await reads.view()))
 
 
 def _orders(routes: APIRouter, reads: Reads) -> None:
@@ -80,7 +77,7 @@ def _orders(routes: APIRouter, reads: Reads) -> None:
         limit: Limit = 100,
     ) -> Response:
         rows = await reads.fetch(queries.ORDERS, state, instrument_id, strategy_id, before, limit)
-        return _page(rows, limit, "first_seq")
+        return page(rows, limit, "first_seq")
 
     @routes.get("/orders/{client_order_id}", summary="One order with everything that happened to it")
     async def order(client_order_id: OrderId) -> Response:
@@ -89,7 +86,7 @@ def _orders(routes: APIRouter, reads: Reads) -> None:
             raise _unknown(client_order_id)
         events = await reads.fetch(queries.ORDER_EVENTS, client_order_id)
         fills = await reads.fetch(queries.ORDER_FILLS, client_order_id)
-        return _json({**row, "events": list(map(dict, events)), "fills": list(map(dict, fills))})
+        return as_json({**row, "events": list(map(dict, events)), "fills": list(map(dict, fills))})
 
     @routes.get("/explain/{client_order_id}", summary="Why: tick, regime, signal, target, decision, order, fill")
     async def why(client_order_id: OrderId) -> Response:
@@ -97,82 +94,72 @@ def _orders(routes: APIRouter, reads: Reads) -> None:
         if row is None:
             raise _unknown(client_order_id)
         rows = await reads.fetch(queries.CHAIN, client_order_id)
-        return _json({"order": dict(row), "chain": explain.chain(client_order_id, rows)})
+        return as_json({"order": dict(row), "chain": explain.chain(client_order_id, rows)})
 
     @routes.get("/decisions", summary="What the guardian approved and denied, by which rule, with its numbers")
     async def decisions(
         decision: Literal["APPROVED", "DENIED"] | None = None, before: Before = None, limit: Limit = 100
     ) -> Response:
-        return _page(await reads.fetch(queries.DECISIONS, decision, before, limit), limit, "seq")
+        return page(await reads.fetch(queries.DECISIONS, decision, before, limit), limit, "seq")
 
 
 def _history(routes: APIRouter, reads: Reads) -> None:
     @routes.get("/regime/history", summary="Every reading of one instrument and timeframe, newest first")
     async def regime_history(
-        instrument_id: Annotated[str, Query(max_length=100, pattern=_NO_ZERO)],
+        instrument_id: Instrument,
         timeframe: Timeframe,
         before: Before = None,
         limit: Limit = 100,
     ) -> Response:
-        return _page(await reads.fetch(queries.REGIMES, instrument_id, timeframe, before, limit), limit, "seq")
+        return page(await reads.fetch(queries.REGIMES, instrument_id, timeframe, before, limit), limit, "seq")
 
     @routes.get("/prices/history", summary="Closes of the newest steps, by instrument, oldest first")
     async def prices_history(points: Annotated[int, Query(ge=1, le=1000)] = 60) -> Response:
-        return _json({"items": list(map(dict, await reads.fetch(queries.PRICES, points)))})
+        return as_json({"items": list(map(dict, await reads.fetch(queries.PRICES, points)))})
 
     @routes.get("/portfolio/history", summary="Equity and drawdown over the whole run, thinned out evenly")
     async def portfolio_history(points: Annotated[int, Query(ge=2, le=5000)] = 400) -> Response:
-        return _json({"items": list(map(dict, await reads.fetch(queries.EQUITY, points)))})
+        return as_json({"items": list(map(dict, await reads.fetch(queries.EQUITY, points)))})
 
     @routes.get("/execution/costs", summary="Commission and slippage by strategy and instrument")
     async def costs(instrument_id: Text = None, strategy_id: Text = None) -> Response:
-        return _json({"items": list(map(dict, await reads.fetch(queries.COSTS, instrument_id, strategy_id)))})
+        return as_json({"items": list(map(dict, await reads.fetch(queries.COSTS, instrument_id, strategy_id)))})
 
     @routes.get("/execution/orders", summary="What every finished order cost, against what was expected")
     async def order_costs(instrument_id: Text = None, before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await reads.fetch(queries.ORDER_COSTS, instrument_id, before, limit), limit, "seq")
+        return page(await reads.fetch(queries.ORDER_COSTS, instrument_id, before, limit), limit, "seq")
 
     @routes.get("/reconciliation", summary="The ledger of breaks between our book and the venue's, newest first")
     async def reconciliation(before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await reads.fetch(queries.BREAKS, before, limit), limit, "seq")
+        return page(await reads.fetch(queries.BREAKS, before, limit), limit, "seq")
 
     @routes.get("/risk/measures", summary="VaR, ES, exposures and back-tests, newest first")
     async def measures(before: Before = None, limit: Limit = 100) -> Response:
         rows = await reads.fetch(queries.MEASURES, before, limit)
-        return _page([_with_numbers(row) for row in rows], limit, "seq")
+        return page([_with_numbers(row) for row in rows], limit, "seq")
 
     @routes.get("/risk/stress", summary="What the book would lose in every scenario, as of the last test")
     async def stress() -> Response:
-        return _json({"items": [_with_numbers(row) for row in await reads.fetch(queries.STRESS)]})
+        return as_json({"items": [_with_numbers(row) for row in await reads.fetch(queries.STRESS)]})
 
     @routes.get("/alerts", summary="What somebody should have looked at, newest first")
     async def alerts(before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await reads.fetch(queries.ALERTS, before, limit), limit, "seq")
+        return page(await reads.fetch(queries.ALERTS, before, limit), limit, "seq")
 
     @routes.get("/runs", summary="Runs on the tape, newest first")
     async def runs(before: Before = None, limit: Limit = 100) -> Response:
-        return _page(await reads.fetch(queries.RUNS, before, limit), limit, "seq")
+        return page(await reads.fetch(queries.RUNS, before, limit), limit, "seq")
 
 
 def _health(routes: APIRouter, link: Link) -> None:
     @routes.get("/health/services", summary="Which services are ready, wait for something, or are silent")
     async def services() -> Response:
-        return _json({"tape": {"up": link.up}, "services": link.services()})
+        return as_json({"tape": {"up": link.up}, "services": link.services()})
 
 
 def _with_numbers(row: Any) -> dict[str, Any]:
     """A row in which JSON columns are JSON again."""
     return {name: msgspec.Raw(value.encode()) if name in _JSON_COLUMNS else value for name, value in row.items()}
-
-
-def _page(rows: Sequence[Any], limit: int, cursor: str) -> Response:
-    """`next` is None on the last page."""
-    following = rows[-1][cursor] if len(rows) == limit else None
-    return _json({"items": list(map(dict, rows)), "next": following})
-
-
-def _json(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 def _unknown(client_order_id: str) -> HTTPException:

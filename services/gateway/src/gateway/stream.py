@@ -1,6 +1,6 @@
 """What WebSocket clients hear: at most ten times a second per topic the newest values, and what has happened since.
 
-States (prices, regime, portfolio, risk) are conflated: only the newest value of a key counts. Events (trades, orders,
+States (prices, regime, portfolio, risk and their like) are conflated: only the newest value of a key counts. Events (trades, orders,
 alerts) are kept in order, the newest `MAX_EVENTS` of a tick; `skipped` says how many more there were.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 from common import messages as m
 from common.messages.base import Envelope, Message
 
-STATES: Final = ("prices", "regime", "portfolio", "risk")
+STATES: Final = ("prices", "regime", "models", "market", "feeds", "overrides", "calendar", "portfolio", "risk")
 EVENTS: Final = ("trades", "orders", "alerts")
 TOPICS: Final = (*STATES, *EVENTS)
 MAX_EVENTS: Final = 200
@@ -33,7 +33,17 @@ def _prices(message: m.MarketSlice) -> list[News]:
 
 
 def _regimes(message: m.RegimeStep) -> list[News]:
-    return [("regime", f"{reading.instrument_id}|{reading.timeframe}", reading) for reading in message.readings]
+    readings: list[News] = [("regime", f"{one.instrument_id}|{one.timeframe}", one) for one in message.readings]
+    models: list[News] = [("models", f"{one.instrument_id}|{one.timeframe}", one) for one in message.models]
+    return [*readings, *models, *([("market", "market", message.market)] if message.market else [])]
+
+
+def _feed(message: m.FeedChanged) -> list[News]:
+    return [("feeds", f"{message.instrument_id}|{message.feed}", message)]
+
+
+def _override(message: m.RegimeOverridden) -> list[News]:
+    return [("overrides", message.instrument_id, message)]
 
 
 def _portfolio(message: m.PortfolioStep) -> list[News]:
@@ -60,7 +70,10 @@ Rule = Callable[[Any], list[News]]
 
 RULES: Final[Mapping[type[Message], Rule]] = {
     m.MarketSlice: _prices,
+    m.FeedChanged: _feed,
+    m.EventsScheduled: _as("calendar", key="events"),
     m.RegimeStep: _regimes,
+    m.RegimeOverridden: _override,
     m.PortfolioStep: _portfolio,
     m.ExecutionStep: _as("portfolio", key="execution"),
     m.RiskStep: _as("risk", key="risk"),

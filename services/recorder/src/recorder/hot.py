@@ -9,7 +9,7 @@ import msgspec
 
 from common import messages as m
 from common.messages.base import Envelope, Message
-from common.runtime.redis import BOOK, LADDERS, PRICES, REGIMES, SIGNALS, TAPE
+from common.runtime.redis import BOOK, FEEDS, LADDERS, MODELS, OVERRIDES, PRICES, REGIMES, SIGNALS, TAPE
 
 _encoder = msgspec.json.Encoder()
 
@@ -51,10 +51,12 @@ def _prices(seq: int, envelope: Envelope, message: m.MarketSlice) -> list[Put]:
 
 
 def _regimes(seq: int, envelope: Envelope, message: m.RegimeStep) -> list[Put]:
-    return [
-        Put(REGIMES, f"{r.instrument_id}|{r.timeframe}", _json({"seq": seq, "ts_event": message.ts_event, **_of(r)}))
-        for r in message.readings
-    ]
+    at = {"seq": seq, "ts_event": message.ts_event}
+    puts = [Put(REGIMES, f"{r.instrument_id}|{r.timeframe}", _json({**at, **_of(r)})) for r in message.readings]
+    puts += [Put(MODELS, f"{one.instrument_id}|{one.timeframe}", _json({**at, **_of(one)})) for one in message.models]
+    if message.market:
+        puts.append(Put(BOOK, "market", _json({**at, **_of(message.market)})))
+    return puts
 
 
 def _signals(seq: int, envelope: Envelope, message: m.SignalsStep) -> list[Put]:
@@ -70,6 +72,14 @@ def _signals(seq: int, envelope: Envelope, message: m.SignalsStep) -> list[Put]:
 
 def _ladder(seq: int, envelope: Envelope, message: m.LadderChanged) -> list[Put]:
     return [Put(LADDERS, message.ladder, _json({"seq": seq, **_of(message)}))]
+
+
+def _feed(seq: int, envelope: Envelope, message: m.FeedChanged) -> list[Put]:
+    return [Put(FEEDS, f"{message.instrument_id}|{message.feed}", _json({"seq": seq, **_of(message)}))]
+
+
+def _override(seq: int, envelope: Envelope, message: m.RegimeOverridden) -> list[Put]:
+    return [Put(OVERRIDES, message.instrument_id, _json({"seq": seq, **_of(message)}))]
 
 
 def _portfolio(seq: int, envelope: Envelope, message: m.PortfolioStep) -> list[Put]:
@@ -93,7 +103,9 @@ RULES: Final[dict[type[Message], Rule]] = {
     m.InstrumentsDefined: _book("instruments"),
     m.MarketDataEnded: _book("ended"),
     m.MarketSlice: _prices,
+    m.FeedChanged: _feed,
     m.RegimeStep: _regimes,
+    m.RegimeOverridden: _override,
     m.SignalsStep: _signals,
     m.PortfolioStep: _portfolio,
     m.ExecutionStep: _book("execution"),

@@ -11,16 +11,12 @@ from typing import Final
 from common import messages as m
 from common.contracts import ALL
 from common.messages.base import Envelope, Message
-from recorder import order_rows, risk_rows
+from recorder import market_rows, order_rows, risk_rows
 from recorder.audit import AUDITED, Command, reason
 from recorder.rows import Rule, Write, values, whole
 
 _SEQ: Final = ("seq", "ts_event")
 _ITEM: Final = ("seq", "item", "ts_event")
-_READING: Final = (
-    *("instrument_id", "timeframe", "regime", "candidate", "since_ns", "confidence", "vol_state", "vol_ratio"),
-    *("adx", "plus_di", "minus_di", "chop", "atr", "atr_percentile", "atr_ratio", "bb_width"),
-)
 _SIGNAL: Final = (
     *("strategy_id", "tier", "instrument_id", "timeframe", "direction", "strength", "confidence", "stop_fraction"),
     *("size_factor", "vol_state", "vol_ratio", "ref_px", "reason"),
@@ -30,7 +26,13 @@ _PORTFOLIO: Final = ("book", "step", "equity", "gross_exposure", "net_exposure",
 
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "runs": (*_SEQ, "ts_init", *_RUN),
-    "market_regimes": (*_ITEM, "step", *_READING),
+    "market_bars": (*_ITEM, *market_rows.BAR),
+    "market_regimes": (*_ITEM, "step", *market_rows.READING),
+    "regime_models": (*_ITEM, "step", *market_rows.MODEL),
+    "market_stress": (*_SEQ, "step", *market_rows.STRESS),
+    "regime_overrides": (*_SEQ, *market_rows.OVERRIDE),
+    "feed_changes": (*_SEQ, *market_rows.FEED),
+    "economic_events": (*_ITEM, "ts_scheduled", "ts_until", *market_rows.EVENT),
     "strategy_signals": (*_ITEM, "step", *_SIGNAL),
     "portfolio_steps": (*_SEQ, *_PORTFOLIO),
     "portfolio_risk_metrics": (*_SEQ, *risk_rows.RISK),
@@ -45,7 +47,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "parameter_history": (*_ITEM, "ts_init", *risk_rows.PARAMETERS, "key", "before", "after"),
     "alerts": (*_SEQ, "type", "severity", "title", "detail"),
     "audit_log": (*_SEQ, "ts_init", "source", "author", "action", "reason", "flatten"),
-    "quarantined_rows": (*_ITEM, "instrument_id", "ts_row", "reason", "detail"),
+    "quarantined_rows": (*_ITEM, *market_rows.QUARANTINED),
 }
 
 
@@ -58,25 +60,10 @@ def _run(seq: int, envelope: Envelope, message: m.RunStarted) -> list[Write]:
     return [Write("runs", (seq, message.ts_event, envelope.ts_init, *values(message, _RUN)))]
 
 
-def _regimes(seq: int, envelope: Envelope, message: m.RegimeStep) -> list[Write]:
-    return [
-        Write("market_regimes", (seq, item, message.ts_event, message.step, *values(reading, _READING)))
-        for item, reading in enumerate(message.readings)
-    ]
-
-
 def _signals(seq: int, envelope: Envelope, message: m.SignalsStep) -> list[Write]:
     return [
         Write("strategy_signals", (seq, item, message.ts_event, message.step, *values(signal, _SIGNAL)))
         for item, signal in enumerate(message.signals)
-    ]
-
-
-def _quarantined(seq: int, envelope: Envelope, message: m.RowsQuarantined) -> list[Write]:
-    names = ("instrument_id", "ts_row", "reason", "detail")
-    return [
-        Write("quarantined_rows", (seq, item, message.ts_event, *values(row, names)))
-        for item, row in enumerate(message.rows)
     ]
 
 
@@ -86,15 +73,13 @@ def _audit(seq: int, envelope: Envelope, message: Command) -> list[Write]:
     return [Write("audit_log", (*row, AUDITED[type(message)], reason(message), flatten))]
 
 
-_MARKETS: Final[dict[type[Message], tuple[Rule, ...]]] = {
+_BOOK: Final[dict[type[Message], tuple[Rule, ...]]] = {
     m.RunStarted: (_run,),
-    m.RowsQuarantined: (_quarantined,),
-    m.RegimeStep: (_regimes,),
     m.SignalsStep: (_signals,),
     m.PortfolioStep: (whole("portfolio_steps", _PORTFOLIO),),
 }
 _COMMANDS: Final[dict[type[Message], tuple[Rule, ...]]] = dict.fromkeys(AUDITED, (_audit,))
-_TABLES: Final = (_MARKETS, order_rows.RULES, risk_rows.RULES, _COMMANDS)
+_TABLES: Final = (_BOOK, market_rows.RULES, order_rows.RULES, risk_rows.RULES, _COMMANDS)
 
 # What a message means in any of the tables, in their order.
 RULES: Final[dict[type[Message], tuple[Rule, ...]]] = {

@@ -20,11 +20,14 @@ from common.runtime.login import Login
 from common.runtime.nats_tape import NatsTape
 from common.runtime.postgres import Postgres, PostgresError
 from common.runtime.service import Process, end
+from common.runtime.settings import section
 from common.runtime.tape import Record, Tape
 from recorder import schema
+from recorder.hot_window import HotWindow
 from recorder.intake import batch_of, position, set_aside
 from recorder.mirror import Hot, Mirror
 from recorder.servers import Servers
+from recorder.settings import Settings
 from recorder.store import Batch, Position, Store, hot_state
 
 QUEUE: Final = 10_000  # messages read ahead of the commits; beyond that the tape waits
@@ -51,6 +54,8 @@ class Recorder:
         self._asking = Postgres(environment.postgres_dsn(), size=1, read_only=True)
         self._servers = Servers(lambda: self._tape, client, self._asking, environment.home)
         self._position = Position(0, "")
+        self._hot_days = section(process.config, "recorder", Settings).hot_days
+        self._window = HotWindow(self._hot_days)
         self._has_schema = asyncio.Event()
 
     async def run(self) -> None:
@@ -110,6 +115,7 @@ class Recorder:
             self._has_schema.set()
             store = Store(connection)
             self._position = await store.open()
+            self._window = HotWindow(self._hot_days)
             queue: asyncio.Queue[Record] = asyncio.Queue(QUEUE)
             waiting = await tape.read(EVERYTHING, self._position.first_to_read, queue.put)
             await self._recognize(queue, waiting)
@@ -120,6 +126,8 @@ class Recorder:
                     await self._write(store, records)
                 else:
                     await store.ping()
+                if trim := self._window.due(store.ts_event):
+                    self._window.trimmed(trim, await store.trim(trim, self._position.seq))
 
     async def _recognize(self, queue: asyncio.Queue[Record], waiting: int) -> None:
         """The first message read is the last one recorded, or this is another tape than the one PostgreSQL tells of."""
@@ -148,6 +156,7 @@ class Recorder:
         with metrics.BATCH_SECONDS.time():
             await store.write(batch, self._position.seq)
         self._position = batch.position
+        self._window.recorded(len(batch.rows.get("market_bars", ())))
         self._mirror.put(batch.hot)
         metrics.LAST_SEQ.set(batch.position.seq)
         for row in batch.tape:

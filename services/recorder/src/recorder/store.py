@@ -9,9 +9,12 @@ import asyncpg
 import msgspec
 
 from common.errors import BallastError
+from common.model.time import NS_PER_HOUR, Timeframe
 from common.runtime.postgres import PostgresError
+from common.runtime.redis import TAPE
 from recorder.audit import GENESIS, first_break, sealed
 from recorder.hot import Put
+from recorder.hot_window import Trim
 from recorder.projections import COLUMNS
 from recorder.rows import Row
 
@@ -44,6 +47,19 @@ _HOT: Final = """
     ON CONFLICT (hash, field) DO UPDATE SET value = excluded.value
 """
 _ADVANCE: Final = "UPDATE recorder_position SET seq = $1, digest = $2 WHERE seq = $3"
+_DATA_TIME: Final = (TAPE, "ts_event")
+_FINE: Final = ", ".join(f"'{timeframe}'" for timeframe in Timeframe if timeframe.ns < NS_PER_HOUR)
+_OLD: Final = f"ts_event <= $1 AND timeframe IN ({_FINE})"
+# Nothing where another recorder has been: it may be about another run by now. A place in a table is one in each chunk of a
+# hypertable, so what is deleted is asked again whether it is old.
+TRIM: Final = f"""
+    WITH mine AS (
+        SELECT seq FROM recorder_position WHERE seq = $3 FOR UPDATE
+    )
+    DELETE FROM market_bars WHERE {_OLD} AND ctid = ANY (ARRAY(
+        SELECT ctid FROM market_bars WHERE {_OLD} AND EXISTS (SELECT FROM mine) ORDER BY ts_event LIMIT $2
+    ))
+"""  # noqa: S608 timeframes are ours
 
 
 class Position(NamedTuple):
@@ -84,6 +100,7 @@ class Store:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self._sealed = GENESIS
+        self.ts_event = 0  # data time of what is recorded; 0 before the first slice
 
     async def open(self) -> Position:
         """Where to go on. Raises BallastError when the audit log has been tampered with."""
@@ -92,6 +109,10 @@ class Store:
         if broken is not None:
             raise BallastError(f"audit_log: the entry with seq {broken} does not follow from the one before it")
         self._sealed = audit[-1]["hash"] if audit else GENESIS
+        told = await self._connection.fetchval(
+            "SELECT value FROM hot_state WHERE hash = $1 AND field = $2", *_DATA_TIME
+        )
+        self.ts_event = int(told or 0)
         row = await self._connection.fetchrow("SELECT seq, digest FROM recorder_position")
         return Position(row["seq"], row["digest"])
 
@@ -112,6 +133,12 @@ class Store:
                     await self._copy(table, COLUMNS[table], rows)
             await self._put_hot(batch.hot)
         self._sealed = audit[-1][-1] if audit else self._sealed
+        self.ts_event = int(batch.hot.get(_DATA_TIME, self.ts_event))
+
+    async def trim(self, trim: Trim, at: int) -> int:
+        """How many bars went. `at` is the position that this recorder believes in."""
+        done: str = await self._connection.execute(TRIM, *trim, at)
+        return int(done.removeprefix("DELETE "))
 
     async def ping(self) -> None:
         """Raises when PostgreSQL has gone."""
