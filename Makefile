@@ -78,6 +78,7 @@ check-k8s: setup .bench/checkov/.synced ## deploy/k8s through checkov as well, w
 
 bench: setup ## Tick to order next to a bare relay; one decision of the guardian next to a bare VaR; other engines
 	$(BIN)/ballast bench latency $(ARGS)
+	$(BIN)/ballast bench regime $(ARGS)
 	$(BIN)/ballast bench risk $(ARGS)
 	$(BIN)/ballast bench engines $(PRICES:%=--data %) $(ARGS)
 

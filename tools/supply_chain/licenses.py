@@ -12,7 +12,7 @@ from tools.supply_chain.lock import SERVICES, Package, in_images, installed, rea
 PERMISSIVE: Final = frozenset(
     {
         "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC",
-        "LicenseRef-BSD", "MIT", "MIT-0", "PSF-2.0", "PostgreSQL", "Zlib",
+        "LicenseRef-BSD", "MIT", "MIT-0", "NCSA", "PSF-2.0", "PostgreSQL", "Zlib",
     }
 )  # fmt: skip
 # Copyleft of single files: what we do not change does not reach us.
@@ -33,6 +33,7 @@ READ: Final[Mapping[str, str]] = {
     "async-timeout": "Apache-2.0",
     "colorama": "BSD-3-Clause",
     "currencyconverter": "Apache-2.0",
+    "multidict": "Apache-2.0",
     "pywin32": "PSF-2.0",
     "scipy": "BSD-3-Clause",
     "ta-lib": "BSD-2-Clause",

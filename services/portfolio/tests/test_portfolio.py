@@ -31,6 +31,7 @@ PASSING = {
     DenyCode.NO_QUOTE,
     DenyCode.NO_EQUITY,
     DenyCode.MARKET_CLOSED,
+    DenyCode.EVENT_BLACKOUT,
     DenyCode.CLOCK_JUMP,
     DenyCode.VERSION_MISMATCH,
     DenyCode.RECONCILIATION_BREAK,
