@@ -244,6 +244,14 @@ async def test_a_dead_venue_is_left_alone_then_probed_and_what_was_had_is_kept(t
     assert rows(part) == rows(tmp_path / "whole")
 
 
+async def test_where_nobody_ever_answers_it_is_over_soon(tmp_path: Path) -> None:
+    async with history(NOW) as server:
+        pass  # its address stays, it does not
+    with pytest.raises(GaveUpError, match="after 3 attempts: no answer: ConnectError"):
+        await fetch(server, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("name", ["alpaca", "oanda"])
 async def test_a_refused_key_is_one_clear_sentence_without_the_key(name: str, tmp_path: Path) -> None:
     wrong = {"key": "WRONG-KEY-PUBLIC", "secret": "WRONG-KEY"}

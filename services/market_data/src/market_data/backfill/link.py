@@ -33,9 +33,12 @@ _MEANING: Final = {
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How patient to be. Pauses double from `base_s` to `cap_s`; after `attempts` in vain it is over."""
+    """How patient to be. Pauses double from `base_s` to `cap_s`; after `attempts` in vain it is over, after `first_attempts` where the
+    venue has never answered: then it is the network, or the address.
+    """
 
     attempts: int = 8
+    first_attempts: int = 3
     base_s: float = 0.5
     cap_s: float = 60.0
     timeout_s: float = 30.0
@@ -82,6 +85,7 @@ class Link:
         self.requests = 0
         self.failures = 0
         self.breaker_opened = 0
+        self._answered = False
         self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=settings.timeout_s)
 
     async def close(self) -> None:
@@ -94,17 +98,17 @@ class Link:
         settings = self._settings
         key = f"{self._name}{path}{sorted(query.items())}"  # pages that failed together do not come back together
         backoff = Backoff(key=key, seed=settings.seed, base_s=settings.base_s, cap_s=settings.cap_s)
-        trouble = Trouble("")
-        for attempt in range(1, settings.attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             found = await self._try(what, path, query, read)
             if not isinstance(found, Trouble):
                 self._breaker.succeeded()
                 return found
-            trouble = found
-            self._count(trouble)
-            if attempt < settings.attempts:
-                await asyncio.sleep(backoff.pause_s(attempt, trouble.pause_s))
-        raise GaveUpError(f"{self._name}: gave up after {settings.attempts} attempts: {trouble.reason}")
+            self._count(found)
+            if attempt >= (settings.attempts if self._answered else settings.first_attempts):
+                raise GaveUpError(f"{self._name}: gave up after {attempt} attempts: {found.reason}")
+            await asyncio.sleep(backoff.pause_s(attempt, found.pause_s))
 
     async def _try(self, what: str, path: str, query: dict[str, str], read: Callable[[bytes], T]) -> T | Trouble:
         await self._turn()
@@ -114,6 +118,7 @@ class Link:
             answer = await self._client.get(path, params=query)
         except httpx.TransportError as error:
             return Trouble(f"no answer: {type(error).__name__}")
+        self._answered = True
         self.times.record((time.monotonic_ns() - began) / 1e6)
         if trouble := self._judge(what, answer):
             return trouble
