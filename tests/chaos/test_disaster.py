@@ -13,7 +13,7 @@ from tests.support.system import SPAN
 @pytest.mark.timeout(240)
 @pytest.mark.req("PLT-11")
 def test_a_destroyed_paper_system_comes_back_and_ends_with_the_digest_of_an_undisturbed_run() -> None:
-    figures = disaster.drill(SPAN, speed="25")
+    figures = disaster.drill(SPAN, speed="8")  # slow: an archive must be done before the data is over
     print(f"\n{figures}")
     assert missed({"disaster": figures}) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +20,6 @@ PINNED_TOOLS: Final = ("tools/uv.txt", "tools/build.txt", "tools/checkov.txt")
 INSTALLERS: Final = ("Makefile", "deploy/Dockerfile", "deploy/image/install", "deploy/image/tools")
 # What an image is: `deploy/image/install` asks for the same.
 IN_IMAGE: Final = ("--package", "ballast-common", "--extra", "traces")
-ALSO_IN_IMAGE: Final[Mapping[str, tuple[str, ...]]] = {"market_data": ("--extra", "crypto")}
 IMAGE: Final = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "python_version": "3.11"}
 IMAGE_PYTHON: Final = {"python_full_version": "3.11.14", "platform_python_implementation": "CPython", "extra": ""}
 
@@ -105,8 +104,7 @@ def in_images() -> dict[str, set[str]]:
     """By package, the services whose image holds it: what the build itself is told to install."""
     found: dict[str, set[str]] = {}
     for service in SERVICES:
-        more = (*IN_IMAGE, *ALSO_IN_IMAGE.get(service, ()))
-        for name in _exported("--package", f"ballast-{service.replace('_', '-')}", *more):
+        for name in _exported("--package", f"ballast-{service.replace('_', '-')}", *IN_IMAGE):
             found.setdefault(name, set()).add(service)
     return found
 
