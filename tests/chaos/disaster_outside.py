@@ -75,6 +75,10 @@ async def _what_comes_of_it(plant: Plant, lost: Sequence[Order]) -> dict[str, An
     await plant.feed.slice()
     await until(lambda: heard.has(BreakKind.ORDER_UNKNOWN) and heard.has(BreakKind.POSITION), "breaks", _SEEN_AFTER_S)
     await _until_gone_at_venue(plant, lost[0].client_order_id)
+    # Gone at the venue is one thing; until the next comparison has seen it, the instrument takes no new risk.
+    await until(
+        lambda: BreakKind.ORDER_UNKNOWN not in heard.standing, "the comparison that finds it gone", _SEEN_AFTER_S
+    )
     await plant.operator.say(
         ("resume", ResumeTrading(ts_event=time.time_ns(), book=BOOK, author="drill", reason="drill"))
     )
@@ -101,6 +105,7 @@ class _Heard:
     def __init__(self) -> None:
         self.state: TradingState | None = None
         self.breaks: list[tuple[BreakKind, str]] = []
+        self.standing: list[BreakKind] = []
         self.denied: set[str] = set()
 
     def hear(self, said: Said) -> None:
@@ -109,6 +114,9 @@ class _Heard:
                 self.state = state
             case ReconciliationBreak(kind=kind, instrument_id=name, open=True):
                 self.breaks.append((kind, name))
+                self.standing.append(kind)
+            case ReconciliationBreak(kind=kind) if kind in self.standing:
+                self.standing.remove(kind)
             case OrderDenied(order=order, code=code):
                 self.denied.add(f"{order.client_order_id} {code}")
             case _:
