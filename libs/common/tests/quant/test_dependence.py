@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import rosen
 
 from common.quant import dependence
-from common.quant.simplex import minimize
 
 
 def together(count: int, rho: float, seed: int, wide: int = 2) -> np.ndarray:
@@ -54,19 +52,6 @@ def test_dcc_is_engles_recursion_written_with_matrices() -> None:
 
 
 @pytest.mark.req("REG-03")
-def test_the_parameters_of_dcc_are_found_again() -> None:
-    rng, usual = np.random.default_rng(2), np.array([[1.0, 0.5, 0.2], [0.5, 1.0, 0.3], [0.2, 0.3, 1.0]])
-    q, shocks = usual, np.empty((3_000, 3))
-    for t in range(len(shocks)):
-        root = np.diag(1 / np.sqrt(np.diag(q)))
-        shocks[t] = np.linalg.cholesky(root @ q @ root) @ rng.standard_normal(3)
-        q = 0.05 * usual + 0.05 * np.outer(shocks[t], shocks[t]) + 0.9 * q
-    a, b = dependence.fit_dcc(shocks)
-    assert a == pytest.approx(0.05, abs=0.015)
-    assert b == pytest.approx(0.9, abs=0.05)
-
-
-@pytest.mark.req("REG-03")
 def test_shares_of_factors_are_squared_singular_values() -> None:
     x = together(400, 0.6, 5, wide=4)
     away = x - x.mean(axis=0)
@@ -93,9 +78,3 @@ def test_lower_tail_dependence_of_a_clayton_copula_is_its_formula() -> None:
     v = ((w ** (-theta / (1 + theta)) - 1) * u**-theta + 1) ** (-1 / theta)
     expected = (2 * level**-theta - 1) ** (-1 / theta) / level
     assert dependence.lower_tail_dependence(u, v, level) == pytest.approx(expected, abs=0.02)
-
-
-def test_the_least_value_of_rosenbrocks_valley_is_found() -> None:
-    place, value = minimize(lambda x: float(rosen(x)), np.array([-1.2, 1.0, 0.5]))
-    np.testing.assert_allclose(place, 1.0, atol=1e-3)
-    assert value < 1e-6

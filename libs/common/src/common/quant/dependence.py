@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from common.quant.kernel import NAN, Floats, kernel
-from common.quant.simplex import minimize
 
 PAIR: Final = 4  # words per pair: observations, covariance, variance of the one and of the other
 
@@ -65,31 +64,6 @@ def dcc(shocks: Floats, usual: Floats, a: float, b: float) -> Floats:
     for t in range(shocks.shape[0]):
         dcc_step(q, shocks[t], usual, a, b, out[t])
     return out
-
-
-def dcc_log_likelihood(shocks: Floats, a: float, b: float) -> float:
-    """Of the correlations alone (Engle's second stage), in nats, with the sample's own correlations as the usual ones."""
-    usual = np.asarray(np.corrcoef(shocks, rowvar=False), np.float64).reshape(shocks.shape[1], -1)
-    ahead = np.concatenate([usual[None], dcc(shocks, usual, a, b)[:-1]])
-    _, log_determinants = np.linalg.slogdet(ahead)
-    distances = np.einsum("ti,ti->t", shocks, np.linalg.solve(ahead, shocks[:, :, None])[:, :, 0])
-    return float(-0.5 * np.sum(log_determinants + distances - np.einsum("ti,ti->t", shocks, shocks)))
-
-
-def fit_dcc(shocks: Floats) -> tuple[float, float]:
-    """`a` and `b` of the greatest likelihood. Raises ValueError with fewer than 50 rows or fewer than two columns."""
-    if shocks.ndim != 2 or shocks.shape[0] < 50 or shocks.shape[1] < 2:
-        raise ValueError("Expected at least 50 rows of two or more shocks")
-
-    def parameters(place: Floats) -> tuple[float, float]:
-        persistence, share = 0.9999 / (1.0 + np.exp(-place[0])), 1.0 / (1.0 + np.exp(-place[1]))
-        return float(persistence * share), float(persistence * (1.0 - share))
-
-    def loss(place: Floats) -> float:
-        likelihood = dcc_log_likelihood(shocks, *parameters(place))
-        return -likelihood / len(shocks) if likelihood == likelihood else 1e12
-
-    return parameters(minimize(loss, np.array([3.0, -3.0]))[0])
 
 
 def factor_shares(matrix: Floats) -> Floats:

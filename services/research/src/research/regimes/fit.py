@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.model.time import NS_PER_DAY, Timeframe
-from common.quant import garch, hidden_markov
+from common.quant import hidden_markov
 from common.quant.kernel import Floats, Ints
 from regime.model_kernel import HEAT_AT, LEAVING, MOVE, PRECISION, SPAN, opinions, packed
 from regime.models import ANY, STATES, TRENDS, Chance, Garch, Hidden, Model
 from regime.models_history import bars_of
 from research.regimes.labels import UNKNOWN, changes_within
+from research.regimes.likelihood import fit_garch
 
 Codes: TypeAlias = NDArray[np.int8]
 _LEAST_BARS: Final = 200
@@ -63,7 +64,7 @@ def fit_model(
     series = [_series(sample, blank) for sample in samples]
     features = [opinions(one.bars, packed(blank))[1] for one in series]
     moves = [each[~np.isnan(each[:, MOVE]), MOVE] for each in features]
-    variance = garch.fit(moves)
+    variance = fit_garch(moves)
     given = Garch(omega=variance.omega, alpha=variance.alpha, beta=variance.beta)
     model = _with_states(msgspec.structs.replace(blank, garch=given), series)
     for name, values in _TRIED + (_TRIED_WITHIN_DAYS if timeframe.ns < NS_PER_DAY else ()):
