@@ -22,7 +22,7 @@ from market_data.live.core import REFUSED_SHOWN, LiveMarketData
 from market_data.live.faults import beating, inject, spans
 from market_data.live.quotes import made_up
 from market_data.live.registry import ADAPTERS, connect
-from market_data.live.settings import Adapter, Fault, FaultSettings, FeedSettings
+from market_data.live.settings import Adapter, Fault, FaultSettings, FeedSettings, LiveSettings
 from market_data.live.state import State
 from market_data.redundancy.drill import drill, plan
 from market_data.settings import Settings
@@ -288,3 +288,10 @@ def test_a_heartbeat_comes_wherever_there_was_nothing_for_so_long() -> None:
     quiet = [quote(T0), quote(T0 + 5 * S // 2)]
     beats = [one.ts_received - T0 for one in beating(quiet, S) if isinstance(one, Heartbeat)]
     assert beats == [S, 2 * S]
+
+
+@pytest.mark.req("MKT-06")
+def test_bars_too_coarse_to_keep_their_quotes_are_refused() -> None:
+    settings = Settings(feeds=(feed("a"),), live=LiveSettings(base_timeframe=Timeframe.M30))
+    with pytest.raises(ConfigError, match=r"base_timeframe = 30m: expected 15m or finer"):
+        LiveMarketData(settings, Run(data=LIVE), Account(), "{}")

@@ -8,13 +8,15 @@ from typing import Final
 import msgspec
 
 from common.messages.base import Message
-from common.messages.control import InstrumentsDefined
+from common.messages.control import InstrumentsDefined, RunStarted
 from common.messages.market_data import Bar, MarketDataEnded, MarketSlice, QuarantinedRow, Quote, RowsQuarantined
+from common.model.account import Account
 from common.model.instrument import Instrument
+from common.model.run import Run
 from common.model.time import Timeframe
 from market_data.bars import Plan, absorb, begin, close_due, closed, extend, plan
 from market_data.calendars import calendar_of, missing
-from market_data.feed import Feed, RawBar, RawStep, RawTick
+from market_data.feed import RawBar, RawStep, RawTick
 from market_data.settings import Settings
 from market_data.state import NEVER, Partial, Seen, State
 from market_data.validation import Rules, bar_of_tick, refuse
@@ -136,15 +138,35 @@ class MarketData:
         return bars
 
 
-def instruments_defined(settings: Settings, feed: Feed, ts_event: int, account_currency: str) -> InstrumentsDefined:
-    """What the feed trades, said once after `RunStarted`."""
-    return InstrumentsDefined(
-        ts_event=ts_event,
-        book=settings.book,
-        account_currency=account_currency,
-        instruments=feed.instruments,
-        base_timeframes=feed.base_timeframes,
-    )
+def opening(
+    settings: Settings,
+    run: Run,
+    account: Account,
+    config: str,
+    instruments: Sequence[Instrument],
+    base_timeframes: Sequence[Timeframe],
+    ts_event: int,
+) -> list[Message]:
+    """The run and its instruments: the first two messages of a tape. `config` is the whole configuration as JSON."""
+    return [
+        RunStarted(
+            ts_event=ts_event,
+            book=settings.book,
+            profile=run.profile,
+            data=run.data,
+            start_ns=run.start_ns,
+            end_ns=run.end_ns,
+            config=config,
+            build=run.build,
+        ),
+        InstrumentsDefined(
+            ts_event=ts_event,
+            book=settings.book,
+            account_currency=account.currency,
+            instruments=tuple(instruments),
+            base_timeframes=tuple(base_timeframes),
+        ),
+    ]
 
 
 def _fold(harvest: _Harvest, index: int, tick: RawTick, bar: RawBar) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from common.messages.base import Message
-from common.messages.control import RunStarted
 from common.model.account import Account
 from common.model.run import Run
 from common.runtime.settings import section
-from market_data.core import MarketData, instruments_defined
+from market_data.core import MarketData, opening
 from market_data.events import schedule_of
 from market_data.feed import Feed
 from market_data.feeds import LIVE, open_feed
@@ -53,20 +52,10 @@ class FeedSource:
 
     def opening(self) -> Sequence[Message]:
         """The run and its instruments."""
-        started = RunStarted(
-            ts_event=self._run.start_ns or 0,
-            book=self.settings.book,
-            profile=self._run.profile,
-            data=self._run.data,
-            start_ns=self._run.start_ns,
-            end_ns=self._run.end_ns,
-            config=self._config,
-            build=self._run.build,
+        feed, began = self.feed, self._run.start_ns or 0
+        return opening(
+            self.settings, self._run, self._account, self._config, feed.instruments, feed.base_timeframes, began
         )
-        return [
-            started,
-            instruments_defined(self.settings, self.feed, self._run.start_ns or 0, self._account.currency),
-        ]
 
     def steps(self, skip: int) -> Iterator[Sequence[Message]]:
         """What each step of the feed makes us say; the last item is the end of the data."""

@@ -9,14 +9,14 @@ import msgspec
 
 from common.errors import ConfigError
 from common.messages.base import Message
-from common.messages.control import InstrumentsDefined, RunStarted
+from common.messages.control import InstrumentsDefined
 from common.messages.market_data import FeedChanged, MarketSlice, QuarantinedRow, RowsQuarantined
 from common.model.account import Account
 from common.model.instrument import Instrument
 from common.model.run import Run
-from common.model.time import NS_PER_SECOND, period_close
+from common.model.time import NS_PER_SECOND, Timeframe, period_close
 from market_data import state as slices
-from market_data.core import MarketData
+from market_data.core import MarketData, opening
 from market_data.events import Schedule
 from market_data.feed import RawStep, RawTick
 from market_data.instruments import Symbol, define, parse_symbol
@@ -26,6 +26,7 @@ from market_data.live.state import State
 from market_data.redundancy.core import Group, Member, Redundancy, Said
 from market_data.settings import Settings
 
+COARSEST_BASE: Final = Timeframe.M15  # quotes are kept until the bar that they make is over
 REFUSED_SHOWN: Final = 100  # of the rows refused in a period: one broken feed must not fill the tape
 
 
@@ -38,7 +39,7 @@ class LiveMarketData:
         """Raises ConfigError for feeds that make no sense."""
         self._settings, self._run, self._account, self._config = settings, run, account, config
         self._schedule: Final = schedule
-        self._base: Final = settings.live.base_timeframe
+        self._base: Final = _base(settings.live.base_timeframe)
         self._symbols: Final = _symbols(settings.feeds)
         groups = [Group(name, _members(name, settings.feeds)) for name in self._symbols]
         self._redundancy: Final = Redundancy(settings.book, settings.health, groups)
@@ -139,7 +140,7 @@ class LiveMarketData:
         return len(self._first_px) == len(self._symbols) or bool(waited and self._first_px)
 
     def _open(self, now: int) -> list[Message]:
-        run, state = self._run, self.state
+        state = self.state
         state.instruments = tuple(
             define(
                 symbol,
@@ -150,25 +151,8 @@ class LiveMarketData:
             for name, symbol in self._symbols.items()
         )
         self._go_on(state.instruments, self._made(state.instruments).state, now)
-        return [
-            RunStarted(
-                ts_event=now,
-                book=self._settings.book,
-                profile=run.profile,
-                data=run.data,
-                start_ns=run.start_ns,
-                end_ns=run.end_ns,
-                config=self._config,
-                build=run.build,
-            ),
-            InstrumentsDefined(
-                ts_event=now,
-                book=self._settings.book,
-                account_currency=self._account.currency,
-                instruments=state.instruments,
-                base_timeframes=(self._base,) * len(state.instruments),
-            ),
-        ]
+        base = [self._base] * len(state.instruments)
+        return opening(self._settings, self._run, self._account, self._config, state.instruments, base, now)
 
     # --- slices --------------------------------------------------------------------------------------
 
@@ -203,6 +187,14 @@ class LiveMarketData:
         self._refused.clear()
         self._refused_more = 0
         return [RowsQuarantined(ts_event=due, book=self._settings.book, rows=rows)]
+
+
+def _base(given: Timeframe) -> Timeframe:
+    if given.ns > COARSEST_BASE.ns:
+        raise ConfigError(
+            f"market_data.live.base_timeframe = {given}: expected {COARSEST_BASE} or finer; coarser bars are made of those"
+        )
+    return given
 
 
 def _symbols(feeds: Sequence[FeedSettings]) -> dict[str, Symbol]:

@@ -66,9 +66,9 @@ class FeedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class LiveSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    base_timeframe: Annotated[Timeframe, Meta(description="The bars that are made of what the feeds say.")] = (
-        Timeframe.M1
-    )
+    base_timeframe: Annotated[
+        Timeframe, Meta(description="The bars that are made of what the feeds say, 15m at most.")
+    ] = Timeframe.M1
     grace_s: Annotated[
         float,
         Meta(ge=0, le=10, description="What arrives so late after the end of a period still belongs to it."),
@@ -113,7 +113,15 @@ class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     freeze_bps: Annotated[
         float,
         Meta(gt=0, le=1000, description="Nor is one that the others have not left by more basis points than this."),
-    ] = 1.0
+    ] = 0.5
+    freeze_odds: Annotated[
+        float,
+        Meta(
+            gt=1,
+            le=1e12,
+            description="Nor is one as long as that many times as often as it is still it must be taken for chance.",
+        ),
+    ] = 1000.0
     drift_bps: Annotated[
         float,
         Meta(
