@@ -13,9 +13,9 @@ from ballast_cli import output
 Json = Annotated[bool, typer.Option("--json", help="one JSON object instead of text")]
 Profile = Annotated[str, typer.Option(help="fx, crypto, crypto-perp or multi-asset")]
 Override = Annotated[Path | None, typer.Option("--config", help="your own TOML file, laid over the profile")]
-Data = Annotated[
-    str, typer.Option(help="builtin, builtin-h1, synthetic:NAME, paths:KIND:SEED:DATA or a directory of price files")
-]
+_RECORDED = "builtin, builtin-h1, synthetic:NAME, paths:KIND:SEED:DATA or a directory of price files"
+Data = Annotated[str, typer.Option(help=_RECORDED)]
+LiveData = Annotated[str, typer.Option(help=f"live (feeds of the profile), {_RECORDED}")]
 Start = Annotated[str | None, typer.Option("--from", help="first bar closes after this date or time (UTC)")]
 End = Annotated[str | None, typer.Option("--to", help="last bar closes by this date or time (UTC)")]
 

@@ -101,7 +101,7 @@ def _data(data: str) -> str:
         return data
     path = Path(data)
     if not path.is_dir():
-        expected = 'expected a directory, "builtin", "builtin-h1", "synthetic:NAME" or "paths:KIND:SEED:DATA"'
+        expected = 'expected a directory, "builtin", "builtin-h1", "live", "synthetic:NAME" or "paths:KIND:SEED:DATA"'
         raise ConfigError(f"--data {data}: no such directory; {expected}")
     return str(path.resolve())
 

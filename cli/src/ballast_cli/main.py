@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ballast_cli import output
-from ballast_cli.arguments import Data, End, Json, OrderId, Override, Profile, Reason, Start, confirmed, home
+from ballast_cli.arguments import Data, End, Json, LiveData, OrderId, Override, Profile, Reason, Start, confirmed, home
 from ballast_cli.bench_commands import bench
 from ballast_cli.by_hand import by_hand
 from ballast_cli.readiness.command import readiness
@@ -42,7 +42,7 @@ app.add_typer(bench, name="bench")
 @app.command()
 def up(
     profile: Profile = "fx",
-    data: Data = "builtin",
+    data: LiveData = "builtin",
     config: Override = None,
     start: Start = None,
     end: End = None,

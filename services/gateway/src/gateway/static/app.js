@@ -83,7 +83,10 @@ const load = {
     showTrading(now.trading_state);
     noteTime(now.tape.ts_event);
     const end = now.ended ? ` · data ended after ${grouped(now.ended.steps)} steps` : "";
-    if (now.run) $("run").textContent = `${now.run.profile} · ${now.run.data}${end}`;
+    if (!now.run) return;
+    const { profile, data } = now.run;
+    $("run").textContent = `${profile} · ${data.replace(/\/.*\//, "")}${end}`; // of a directory its name; where it is, the pointer tells
+    $("run").title = data;
   },
   async history() {
     const { items } = await api("/portfolio/history?points=400");

@@ -33,6 +33,11 @@ export function drawMarket(found) {
   point(cursor === null ? times.length - 1 : Math.min(cursor, times.length - 1), cursor !== null);
 }
 
+// Levels come on their own, now and then: they are drawn into what is there.
+export function drawLevels(levels) {
+  if (shown !== NONE) drawMarket({ ...shown, levels });
+}
+
 function scales(width, count, low, high, levels) {
   let [least, most] = [Math.min(...low), Math.max(...high)];
   const reach = (most - least || most * 0.01) * 0.25; // a level a little outside is shown, a far one would flatten the prices

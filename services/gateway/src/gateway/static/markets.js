@@ -1,6 +1,6 @@
 // What kind of market it is: regimes of all instruments, one of them as a chart, what models say, stress, overrides, feeds, events.
 import { $, api, el, missing, percent, svg, tag, when, words } from "./tools.js";
-import { clearMarket, drawMarket, LEGEND, listenToChart } from "./marketchart.js";
+import { clearMarket, drawLevels, drawMarket, LEGEND, listenToChart } from "./marketchart.js";
 import { askOverride } from "./override.js";
 
 const ORDER = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
@@ -61,6 +61,7 @@ export async function loadLevels() {
   const [found, thresholds] = await Promise.all([api(`/prices/profile?${which}`), api(`/signals/thresholds?${which}&limit=1`)]);
   if (instrument !== state.instrument) return;
   state.levels = found;
+  drawLevels(found);
   $("levels").textContent = missing(found.poc) ? "No volume profile: it needs bars of an hour or less."
     : `Most traded (POC) and 70 % of the ${found.by} (VAL to VAH) of the last 168 market hours, from ${found.bars} bars of ${found.timeframe}.`;
   const [last] = thresholds.items;
