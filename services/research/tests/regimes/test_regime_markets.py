@@ -174,6 +174,21 @@ def test_what_the_exact_filter_calls_likely_happens_as_often(world: World) -> No
 
 
 @pytest.mark.req("REG-09")
+def test_one_volatility_for_all_trends_is_the_exact_filter_where_that_is_true_and_worse_where_it_is_not() -> None:
+    def right(*, shared: bool) -> float:
+        markets = [simulate(FX, seed) for seed in range(1, 7)]
+        return float(np.mean([np.argmax(ceiling(one, shared=shared).trend, axis=1) == one.trend for one in markets]))
+
+    one = tuple(
+        tuple(msgspec.structs.replace(cell, sigma=sigma) for cell, sigma in zip(pair, (0.7, 1.4), strict=True))
+        for pair in FX.cells
+    )
+    same = simulate(msgspec.structs.replace(FX, cells=one), SEED, 5_000)
+    np.testing.assert_allclose(ceiling(same, shared=True).trend, ceiling(same).trend, rtol=1e-6)
+    assert right(shared=True) < right(shared=False) - 0.02
+
+
+@pytest.mark.req("REG-09")
 def test_the_exact_filter_does_not_see_the_future() -> None:
     market = simulate(CRYPTO, SEED, 600)
     prices = market.prices.copy()

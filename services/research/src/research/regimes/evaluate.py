@@ -37,6 +37,7 @@ HORIZON_HOURS: Final = 48
 RATES: Final = (0.05, 0.10, 0.20, 0.30)  # of false alarms
 BLOCK_DAYS: Final = 30  # resampled together
 MODELS, RULES, RULES_DAILY, PLAIN, CEILING = "models", "rules", "rules, daily", "plain HMM", "true parameters"
+SHARED: Final = "true, volatility shared"
 PHASE_NAMES: Final = ("calm", "stressed")
 KINDS: Final = ("trend", "stress")  # of shifts: any change of trend, the onset of stress
 Progress: TypeAlias = Callable[[str], None]
@@ -119,9 +120,14 @@ def of_world(world: World, models: Models, settings: Settings, progress: Progres
     prior = [_of_market(market) for market in tuning]
     judges = judges_of(world.timeframe, models, settings, [prior[0].series])
     known = {
-        CEILING: ([knowing(ceiling(market)) for market in tuning], [knowing(ceiling(market)) for market in markets])
+        who: (_knowing(tuning, shared=shared), _knowing(markets, shared=shared))
+        for who, shared in ((CEILING, False), (SHARED, True))
     }
     return judged(world.name, world.source, world.timeframe, (prior, labeled), judges, settings, known)
+
+
+def _knowing(markets: Sequence[Market], *, shared: bool) -> list[Said]:
+    return [knowing(ceiling(market, shared=shared)) for market in markets]
 
 
 def _of_market(market: Market) -> Labeled:

@@ -121,10 +121,13 @@ def closes(world: World, count: int) -> Ints:
     return np.asarray(FIRST_CLOSE_NS + day * NS_PER_DAY + (within + 1) * (NS_PER_DAY // world.bars_a_day))
 
 
-def ceiling(market: Market) -> Ceiling:
-    """What the exact Bayes filter says, knowing every parameter and all of each bar: its move, how far it reached, its volume."""
+def ceiling(market: Market, *, shared: bool = False) -> Ceiling:
+    """What the exact Bayes filter says, knowing every parameter and all of each bar: its move, how far it reached, its volume.
+    `shared`: it takes volatility for the same in all trends, and cannot tell one trend from another by that.
+    """
     world = market.world
     drift, sigma = moments(world)
+    sigma = _shared(sigma, transition(world)) if shared else sigma
     scale = world.daily_sigma / np.sqrt(world.bars_a_day) * _profile(world.profile, market.ts)
     open_, high, low, close = np.log(market.prices.T)
     moves, up, down = (close - open_) / scale, (high - open_) / scale, (low - open_) / scale
@@ -137,6 +140,12 @@ def ceiling(market: Market) -> Ceiling:
     by_phase = posterior.reshape(-1, len(TRENDS), PHASES)
     leaving = [leaves(chain, bars_of(world.timeframe, hours)) for hours in (24, 48)]
     return Ceiling(by_phase.sum(axis=2), by_phase[:, :, STRESSED].sum(axis=1), *(posterior @ each for each in leaving))
+
+
+def _shared(sigma: Floats, chain: Floats) -> Floats:
+    """Of each phase the mean over all trends, weighted by how often they are in it."""
+    often = np.maximum(np.linalg.matrix_power(chain, 2**30)[0], 1e-12).reshape(-1, PHASES)  # some never have a build-up
+    return np.asarray(np.tile((often * sigma.reshape(-1, PHASES)).sum(axis=0) / often.sum(axis=0), len(TRENDS)))
 
 
 def bars_of(timeframe: Timeframe, hours: int) -> int:
