@@ -25,6 +25,7 @@ from common.messages import (
 )
 from common.messages.orders import Order
 from common.model.enums import DenyCode, Side, TradingState
+from common.model.parties import GUARDIAN
 from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -142,12 +143,13 @@ def bench_feeds(
         Path | None, typer.Option(help="directory with quotes of one instrument by two brokers; else made-up ones")
     ] = None,
     hours: Annotated[float, typer.Option(min=0.1, help="of data")] = 1.0,
+    start: Annotated[datetime | None, typer.Option("--from", help="the data from this date or time (UTC) on")] = None,
     as_json: Json = False,
 ) -> None:
     """A redundant pair of feeds through every fault: failover time, availability, bad prices that came through."""
     from ballast_cli.feeds_bench import feeds, tables
 
-    result = feeds(data, hours)
+    result = feeds(data, hours, start)
     if as_json:
         output.answer(result, as_json)
         return

@@ -7,6 +7,7 @@ market. Times are seconds of data. Both feeds say once a second that they live w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ import numpy as np
 from rich.table import Table
 
 from common.errors import DataError
-from common.model.time import NS_PER_HOUR, NS_PER_SECOND, iso
+from common.model.time import NS_PER_HOUR, NS_PER_SECOND, from_datetime, iso
 from market_data.live.connection import QuoteSeen
 from market_data.live.quotes import made_up, recorded
 from market_data.live.settings import Fault, HealthSettings
@@ -26,11 +27,17 @@ FAILOVER_S: Final = 2.0
 HEARTBEAT_NS: Final = NS_PER_SECOND
 SYMBOL: Final = "EUR-USD"
 Quotes = Sequence[QuoteSeen]
+_LEFT: Final = {"well": "back to the preferred one"}  # who is left without having failed
 
 
-def feeds(data: Path | None, hours: float) -> dict[str, Any]:
-    """Figures of each fault by the name of the feed that is hurt, over the first `hours` that both feeds cover."""
-    pair = _recorded_pair(data, hours) if data else _made_up_pair(hours)
+def feeds(data: Path | None, hours: float, start: datetime | None = None) -> dict[str, Any]:
+    """Figures of each fault by the name of the feed that is hurt, over the first `hours` from `start` (UTC) on that both
+    feeds cover; of made-up feeds over their first ones. Raises DataError.
+    """
+    if start and not data:
+        raise DataError("--from: made-up quotes have no date; expected --data as well")
+    start_ns = from_datetime(start.replace(tzinfo=UTC)) if start else 0
+    pair = _recorded_pair(data, hours, start_ns) if data else _made_up_pair(hours)
     (one, ones), (two, twos) = pair.items()
     limits = HealthSettings()
     hurt = {
@@ -59,7 +66,10 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 
 def _table(name: str, by_kind: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title=f"{name} is hurt")
+    alone = by_kind["none"]
+    why = ", ".join(f"{_LEFT.get(reason, reason)} {often:g}" for reason, often in alone["left_per_hour"].items())
+    caption = f"without a fault {alone['changes_per_hour']:g} changes of feed an hour: {why or 'none'}"
+    table = Table(title=f"{name} is hurt", caption=caption)
     columns = ("fault", "times", "failover p50 s", "p99", "max", "not active", "unnoticed", "bad", "availability")
     for column in columns:
         table.add_column(column, justify="left" if column == "fault" else "right")
@@ -71,7 +81,7 @@ def _table(name: str, by_kind: dict[str, dict[str, Any]]) -> Table:
 
 
 def _figures(result: Result) -> dict[str, Any]:
-    times = np.array(result.failover_s)
+    times, of_hours = np.array(result.failover_s), result.seconds * NS_PER_SECOND / NS_PER_HOUR
     p50, p99, most = (None, None, None) if not times.size else (*np.percentile(times, [50, 99]), times.max())
     return {
         "faults": result.faults,
@@ -83,6 +93,8 @@ def _figures(result: Result) -> dict[str, Any]:
         "rows": result.rows,
         "bad": result.bad,
         "switches": result.switches,
+        "changes_per_hour": round(result.switches / of_hours, 2),
+        "left_per_hour": {reason: round(often / of_hours, 2) for reason, often in sorted(result.left.items())},
         "availability": round(1.0 - result.unfresh_s / result.seconds, 6),
     }
 
@@ -96,13 +108,13 @@ def _made_up_pair(hours: float) -> dict[str, Quotes]:
     return {name: [*takewhile(lambda quote: quote.ts_received < end, made_up(name, SYMBOL, 1))] for name in "ab"}
 
 
-def _recorded_pair(data: Path, hours: float) -> dict[str, Quotes]:
+def _recorded_pair(data: Path, hours: float, start_ns: int) -> dict[str, Quotes]:
     """The two files of quotes in a directory, named by their venues. Raises DataError for another number of them."""
     files = sorted(path for path in data.glob("*quotes*") if path.is_file()) if data.is_dir() else []
     if len(files) != 2:
         raise DataError(f"{data}: expected two files *quotes*, one of each broker; it has {len(files)}")
     firsts = [next(recorded(path, SYMBOL, None)).ts_received for path in files]
-    start = max(firsts)
+    start = max(*firsts, start_ns)
     end = start + round(hours * NS_PER_HOUR)
     return {
         path.stem.split("_")[1]: [*takewhile(lambda quote: quote.ts_received < end, recorded(path, SYMBOL, start))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
@@ -38,6 +38,9 @@ TRIO = Group("EUR-USD.TRIO", tuple(Member(name, SYMBOL, S) for name in "abc"))
 def quote(now: int, mid: float = 1.1, **changes: float) -> QuoteSeen:
     sound = QuoteSeen(symbol=SYMBOL, ts_received=now, ts_venue=now - 1_000_000, bid=mid - 1e-5, ask=mid + 1e-5)
     return msgspec.structs.replace(sound, **changes)
+
+
+Spoil = Callable[[QuoteSeen], Sequence[FeedEvent]]
 
 
 class Market:
@@ -133,10 +136,100 @@ def test_a_feed_whose_price_stands_still_while_it_beats_is_left_once_the_market_
     still = market.price()
     frozen = lambda seen: [quote(seen.ts_received, still), Heartbeat(ts_received=seen.ts_received)]  # noqa: E731
     market.price = lambda: still * (1 + 1e-5 * min(20, (market.now - T0) / S - 30))  # type: ignore[method-assign]
-    market.run(3.5, a=frozen)  # a tenth of a basis point a second: one basis point is the least that counts
+    market.run(3.5, a=frozen)  # a tenth of a basis point a second: half a basis point is the least that counts
     assert market.active == "a"
-    market.run(9, a=frozen)
+    market.run(2.5, a=frozen)
     assert market.active == "b"
+
+
+def slow(market: Market, every: int) -> Spoil:
+    """A feed that says another price only with every so manieth quote, for it looks at the market no more often."""
+    told: list[QuoteSeen] = []
+
+    def say(seen: QuoteSeen) -> list[FeedEvent]:
+        told.append(seen)
+        last = told[(len(told) - 1) // every * every]
+        return [quote(seen.ts_received, (last.bid + last.ask) / 2)]
+
+    return say
+
+
+@pytest.mark.req("MKT-02")
+@pytest.mark.parametrize(("every", "left"), [(1, True), (30, False)])
+def test_how_long_a_feed_may_stand_still_depends_on_how_often_it_changes(every: int, *, left: bool) -> None:
+    market = Market()
+    market.run(every * 64 * 0.3 + 30, a=slow(market, every))
+    still, began = market.price(), market.now
+    market.price = lambda: still * (1 + 2e-5 * (market.now - began) / S)  # type: ignore[method-assign]
+    market.run(6, a=lambda seen: [quote(seen.ts_received, still)])  # twenty changes of the other one, a basis point
+    assert (market.active == "b") is left
+
+
+@pytest.mark.req("MKT-02")
+def test_a_feed_that_is_frozen_stays_so_until_its_price_changes_wherever_the_others_go() -> None:
+    market = Market()
+    market.run(30)
+    still, wander = market.price(), market.price
+    frozen = lambda seen: [quote(seen.ts_received, still)]  # noqa: E731
+    market.price = lambda: still * 1.0002  # type: ignore[method-assign]
+    market.run(1, a=frozen)
+    market.price = lambda: still * (1 + 2e-5 * ((market.now // (S // 10)) % 9))  # type: ignore[method-assign]
+    market.run(9, a=frozen)
+    market.price = lambda: still + 1e-9 * ((market.now // (S // 10)) % 9)  # type: ignore[method-assign]
+    market.run(60, a=frozen)
+    assert market.active == "b"
+    market.price = wander  # type: ignore[method-assign]
+    market.run(LIMITS.recover_s + LIMITS.hold_s + 1)
+    assert market.active == "a"
+
+
+@pytest.mark.req("MKT-02", "MKT-03")
+@pytest.mark.parametrize("ramp_s", [0.1, 10])
+@pytest.mark.parametrize(("quiet_s", "both"), [(3, False), (62, False), (90, True)])
+def test_who_leaves_a_feed_that_is_only_quiet_is_not_believed_for_that(
+    quiet_s: float, ramp_s: float, *, both: bool
+) -> None:
+    """Of two feeds: one is quiet, perhaps for so long that it counts as frozen, and the other goes away by 20 basis points."""
+    market = Market()
+    market.run(600, b=slow(market, 30))
+    beats = lambda seen: [Heartbeat(ts_received=seen.ts_received)]  # noqa: E731
+    market.run(quiet_s, a=beats if both else lambda seen: [seen], b=beats)
+    began = market.now
+
+    def drifts(seen: QuoteSeen) -> list[FeedEvent]:
+        factor = 1 + 2e-3 * min(1.0, (seen.ts_received - began) / (ramp_s * S))
+        return [msgspec.structs.replace(seen, bid=seen.bid * factor, ask=seen.ask * factor)]
+
+    said = market.run(30, a=drifts, b=beats)
+    allowed = LIMITS.drift_bps * 1e-4 + 5e-5
+    assert all(row.ask == pytest.approx(1.1, rel=allowed) for row in rows(said))
+
+
+@pytest.mark.req("MKT-02")
+def test_a_feed_that_failed_and_is_sound_again_is_better_than_one_that_fails_now() -> None:
+    market = Market()
+    market.run(30)
+    crossed = lambda seen: [msgspec.structs.replace(seen, bid=seen.ask, ask=seen.bid)]  # noqa: E731
+    market.run(5, b=crossed)
+    market.run(1)
+    assert market.core.state.groups[0].feeds[1].reason == "recovering"
+    market.run(0.5, a=lambda seen: [seen] * 20)
+    assert market.active == "b"
+
+
+@pytest.mark.req("MKT-02")
+@pytest.mark.parametrize(("crossed", "active"), [(LIMITS.bad_rows - 1, "b"), (LIMITS.bad_rows, None)])
+def test_where_there_is_no_other_feed_a_crossed_quote_or_two_do_not_end_the_last_sound_one(
+    crossed: int, active: str | None
+) -> None:
+    market = Market()
+    market.run(30)
+    for _ in range(crossed):
+        market.say("b", quote(market.now, bid=1.2))
+    market.run(2, b=lambda seen: [Heartbeat(ts_received=seen.ts_received)])
+    said = market.say("a", Disconnected(ts_received=market.now, reason="reset"))
+    assert market.active == active
+    assert all(row.bid is not None and row.bid <= row.ask for row in rows(said))
 
 
 @pytest.mark.req("MKT-02")
@@ -203,6 +296,23 @@ def test_a_burst_of_duplicates_is_handed_on_once_and_costs_the_feed_its_turn() -
     assert len(times) == len(set(times))
     refused = {one.reason for one in said if isinstance(one, QuarantinedRow)}
     assert refused == {QuarantineReason.DUPLICATE}
+
+
+@pytest.mark.req("MKT-02")
+def test_the_first_row_that_comes_a_dozen_times_costs_the_turn_and_is_forgotten_within_seconds() -> None:
+    market = Market()
+    market.run(30)
+    market.run(0.3, a=lambda seen: [seen] * 12)
+    assert market.active == "b"
+    market.run(LIMITS.recover_s + LIMITS.duplicate_s + LIMITS.hold_s)
+    assert market.active == "a"
+
+
+@pytest.mark.req("MKT-02")
+def test_a_row_that_comes_twice_now_and_then_costs_no_feed_its_turn() -> None:
+    market = Market()
+    said = market.run(60, a=lambda seen: [seen, seen] if (seen.ts_received // (S // 10)) % 4 == 0 else [seen])
+    assert changes(said) == [("a", True), ("b", False)]
 
 
 @pytest.mark.req("MKT-02")

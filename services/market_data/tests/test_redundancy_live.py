@@ -281,7 +281,7 @@ def test_a_pair_of_feeds_keeps_a_fresh_price_through_every_fault_and_lets_no_bad
 def test_a_pair_that_is_well_is_left_alone() -> None:
     one, two = ([*islice(made_up(name, EUR, 1), 2000)] for name in "ab")
     result = drill(one, two, None, Settings().health, S)
-    assert (result.switches, result.bad, result.unfresh_s) == (0, 0, 0.0)
+    assert (result.switches, result.left, result.bad, result.unfresh_s) == (0, {}, 0, 0.0)
 
 
 def test_a_heartbeat_comes_wherever_there_was_nothing_for_so_long() -> None:

@@ -19,9 +19,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     id: Annotated[str, msgspec.Meta(description="made by `ballast up` for every new run")] = ""
     profile: Annotated[str, msgspec.Meta(description="what `--profile` said")] = "fx"
-    data: Annotated[str, msgspec.Meta(description='"builtin", "builtin-h1", "synthetic:NAME" or a directory')] = (
-        "builtin"
-    )
+    data: Annotated[
+        str, msgspec.Meta(description='"builtin", "builtin-h1", "live", "synthetic:NAME" or a directory')
+    ] = "builtin"
     start_ns: Annotated[int | None, msgspec.Meta(description="first bar closes after this time")] = None
     end_ns: Annotated[int | None, msgspec.Meta(description="last bar closes by this time")] = None
     speed: Annotated[str, msgspec.Meta(description='"max", "5" slices a second, or "60x" real time')] = "max"

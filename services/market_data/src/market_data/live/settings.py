@@ -119,7 +119,8 @@ class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Meta(
             gt=1,
             le=1e12,
-            description="Nor is one as long as that many times as often as it is still it must be taken for chance.",
+            description="Nor is one before it is so many times likelier to stand still frozen than well: by how often the "
+            "others have changed, against how often they usually do between two changes of this feed.",
         ),
     ] = 1000.0
     drift_bps: Annotated[
@@ -142,12 +143,22 @@ class HealthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             gt=0, le=600, description="A feed whose last row is bad (zero, crossed, unreadable) for longer has failed."
         ),
     ] = 1.0
+    bad_rows: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="After so many in a row its last sound price is not used at all any more."),
+    ] = 3
     bad_share: Annotated[
         float, Meta(gt=0, le=1, description="So large a share of bad rows among the last hundred or so is a failure.")
     ] = 0.6
     duplicate_share: Annotated[
         float, Meta(gt=0, le=1, description="So large a share of rows said before costs the feed its turn.")
     ] = 0.5
+    duplicate_rows: Annotated[
+        float, Meta(ge=1, le=10_000, description="That share is counted as if so many more rows had been new.")
+    ] = 8.0
+    duplicate_s: Annotated[
+        float, Meta(gt=0, le=3600, description="And rows are forgotten over so long, exponentially.")
+    ] = 5.0
     skew_s: Annotated[
         float, Meta(gt=0, le=600, description="A venue's clock so far from ours costs the feed its turn.")
     ] = 2.0

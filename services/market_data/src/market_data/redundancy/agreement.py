@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from math import log
 from statistics import median
 from typing import Final
 
 from common.model.time import NS_PER_MINUTE, NS_PER_SECOND
 from market_data.live.settings import HealthSettings
+from market_data.redundancy import rows
 from market_data.redundancy.state import SILENT, FeedState, GroupState
 
 CLOSELY: Final = 1 / 3  # of the distance allowed: what counts as agreement for later
 PLAINLY: Final = 1.5  # so many times farther from what was agreed is who is wrong of two
 AGREED_FOR_NS: Final = NS_PER_MINUTE
-STUCK_NS: Final = 10 * NS_PER_SECOND  # who is frozen for longer is no witness any more
+STUCK_NS: Final = 10 * NS_PER_SECOND  # who is frozen for longer, with the certainty below, is no witness any more
+CERTAINLY: Final = 3.0  # times the evidence that a freeze takes: or the one that moves may be the one that is wrong
 
 
 def believe(group: GroupState, place: int, mid: float, now: int, limits: HealthSettings) -> bool:
@@ -27,12 +30,12 @@ def believe(group: GroupState, place: int, mid: float, now: int, limits: HealthS
         feed.away_ns = 0
         return True
     voices = [other.mid for other in others]
-    middle = voices[0] if len(others) == 1 else median([mid, *voices])
-    distance, allowed = abs(mid / middle - 1.0), limits.drift_bps * 1e-4
+    among = voices[0] if len(others) == 1 else median([mid, *voices])
+    distance, allowed = abs(mid / among - 1.0), limits.drift_bps * 1e-4
     if distance <= allowed:
-        _agree(group, feed, others, (mid + middle) / 2, now, closely=distance <= allowed * CLOSELY)
+        _agree(group, feed, others, (mid + among) / 2, now, closely=distance <= allowed * CLOSELY)
         return True
-    if _stuck(feed, now):
+    if _stuck(feed, now, limits):
         return False
     if len(others) > 1:
         feed.away_ns = feed.away_ns or now
@@ -40,22 +43,26 @@ def believe(group: GroupState, place: int, mid: float, now: int, limits: HealthS
     return _who_left(group, feed, others[0], mid, now, limits)
 
 
-def apart(group: GroupState, feed: FeedState, now: int, limits: HealthSettings) -> float:
-    """Distance of its last price from the median of the others that are believed, as a fraction; 0 where there are none."""
+def middle(group: GroupState, feed: FeedState, now: int, limits: HealthSettings) -> float:
+    """Median of the last prices of the others that are believed; 0 where there are none."""
     voices = [
         other.mid for other in group.feeds if other is not feed and not other.away_ns and _counts(other, now, limits)
     ]
-    return abs(feed.mid / median(voices) - 1.0) if voices else 0.0
+    return median(voices) if voices else 0.0
 
 
 def _counts(other: FeedState, now: int, limits: HealthSettings) -> bool:
     """Whether its last price stands: a quote does until the next one, as long as the feed lives and is not stuck."""
-    lives = other.connected and not _stuck(other, now) and now - other.event_ns <= limits.fresh_s * NS_PER_SECOND
+    lives = (
+        other.connected and not _stuck(other, now, limits) and now - other.event_ns <= limits.fresh_s * NS_PER_SECOND
+    )
     return lives and other.price_ns > 0 and other.reason != SILENT
 
 
-def _stuck(feed: FeedState, now: int) -> bool:
-    return feed.frozen_ns > 0 and now - feed.frozen_ns > STUCK_NS
+def _stuck(feed: FeedState, now: int, limits: HealthSettings) -> bool:
+    if not feed.frozen_ns or now - feed.frozen_ns <= STUCK_NS:
+        return False
+    return rows.stillness(feed) > CERTAINLY * log(limits.freeze_odds)
 
 
 def _agree(group: GroupState, feed: FeedState, others: list[FeedState], mid: float, now: int, *, closely: bool) -> None:
@@ -75,7 +82,8 @@ def _who_left(
         return False
     if feed.away_ns:  # the other one lives, but has not moved for too long to be a witness
         feed.away_ns, group.agreed = 0, 0.0
-    if not group.agreed or now - group.agreed_ns > AGREED_FOR_NS:
+    forgotten = now - group.agreed_ns > AGREED_FOR_NS and other.change_ns > group.agreed_ns
+    if not group.agreed or forgotten:
         return True  # nothing to judge by: whoever is active stays so
     own, its = abs(mid - group.agreed), abs(other.mid - group.agreed)
     if own > PLAINLY * its:

@@ -19,10 +19,10 @@ from market_data.live.connection import (
 )
 from market_data.live.settings import HealthSettings
 from market_data.redundancy import rows
-from market_data.redundancy.agreement import apart, believe
+from market_data.redundancy.agreement import believe, middle
 from market_data.redundancy.rows import Row
 from market_data.redundancy.rules import View, recovering, score
-from market_data.redundancy.state import FROZEN, NONE, FeedState, GroupState, State
+from market_data.redundancy.state import FROZEN, NONE, RECOVERING, FeedState, GroupState, State
 
 Said = RawTick | FeedChanged | QuarantinedRow
 
@@ -98,7 +98,7 @@ class Redundancy:
         if objection is None:
             rows.compare_clocks(feed, row)
             objection = rows.repeated(feed, row, self._limits.skew_s * NS_PER_SECOND)
-            rows.count_repeated(feed, again=objection is not None)
+            rows.count_repeated(feed, now, self._limits.duplicate_s, again=objection is not None)
         if objection is not None:
             return [*self._refused(at, place, row.ts_venue or now, objection), *self._urgent(at, place, now)]
         if isinstance(row, TradeSeen):
@@ -113,11 +113,13 @@ class Redundancy:
         feed = group.feeds[place]
         first = not feed.price_ns
         changed = rows.take(feed, row, mid)
+        if changed:
+            feed.others_mid = middle(group, feed, now, self._limits)
         believed = believe(group, place, mid, now, self._limits)
         for other in group.feeds:
             if other is not feed:
                 other.others_prices += 1
-                other.others_changes += changed and believed
+                other.others_changes += changed
         said = self._review(at, now) if first or not believed else []
         if believed and group.active == place:
             said.append(self._hand_on(self._groups[at].instrument_id, group, row))
@@ -136,7 +138,8 @@ class Redundancy:
             one = self.state.groups[at].feeds[place]
             one.connected = isinstance(event, Connected)
             one.event_ns, one.price_ns, one.change_ns, one.away_ns = event.ts_received, 0, event.ts_received, 0
-            one.others_prices = one.others_changes = one.bad_ns = 0
+            one.others_prices = one.others_changes = one.bad_ns = one.bad_rows = one.frozen_ns = 0
+            one.others_mid = 0.0
             said.extend(self._review(at, event.ts_received))
         return said
 
@@ -181,7 +184,8 @@ class Redundancy:
         group, members, limits = self.state.groups[at], self._groups[at].members, self._limits
         turned = []
         for place, (feed, member) in enumerate(zip(group.feeds, members, strict=True)):
-            self._rate(View(feed, now, limits, member.heartbeat_ns, apart(group, feed, now, limits)))
+            others_mid = middle(group, feed, now, limits)
+            self._rate(View(feed, now, limits, member.heartbeat_ns, rows.left(feed, others_mid)))
             usable = feed.score >= limits.fail_below
             if usable is not feed.usable:
                 feed.usable = usable
@@ -205,7 +209,8 @@ class Redundancy:
         """A failure lasts for a while beyond its cause: who comes and goes is gone."""
         feed, limits = view.feed, view.limits
         feed.score, feed.reason = score(view)
-        feed.frozen_ns = (feed.frozen_ns or view.now) if feed.reason == FROZEN else 0
+        if feed.reason == FROZEN:
+            feed.frozen_ns = feed.frozen_ns or view.now
         if feed.score < limits.fail_below:
             if feed.well_ns:
                 feed.failed_ns, feed.well_ns = view.now, 0
@@ -213,13 +218,15 @@ class Redundancy:
                 feed.failed_ns = view.now
             return
         if (factor := recovering(view)) < 1.0:
-            feed.score, feed.reason = feed.score * factor, "recovering"
+            feed.score, feed.reason = feed.score * factor, RECOVERING
         else:
             feed.well_ns = feed.well_ns or view.now
 
     def _choose(self, group: GroupState, now: int) -> list[int]:
         """The feed that was active and the one that is now, where that has changed."""
-        best = max(range(len(group.feeds)), key=lambda place: (group.feeds[place].score, -place))
+        best = max(
+            range(len(group.feeds)), key=lambda place: (_rank(group.feeds[place]), group.feeds[place].score, -place)
+        )
         chosen = best if group.feeds[best].score > 0 else NONE
         if group.active != NONE and group.feeds[group.active].score > 0:
             chosen = self._stay_or_leave(group, best, now)
@@ -232,7 +239,7 @@ class Redundancy:
         """From a feed that has failed to the best at once; from one that is well only to one that has been so for long."""
         limits, active = self._limits, group.feeds[group.active]
         if active.score < limits.fail_below:
-            return best if group.feeds[best].usable else group.active
+            return best if _rank(group.feeds[best]) > _rank(active) else group.active
         held = now - limits.hold_s * NS_PER_SECOND
         if group.switched_ns > held:
             return group.active
@@ -254,3 +261,8 @@ class Redundancy:
             score=feed.score,
             reason=feed.reason,
         )
+
+
+def _rank(feed: FeedState) -> int:
+    """Who is only recovering is better than who fails at this moment, and worse than who is well."""
+    return 2 if feed.usable else int(feed.reason == RECOVERING)

@@ -23,6 +23,7 @@ TICK_NS: Final = 100_000_000
 FIRST_S: Final = 60.0
 EVERY_S: Final = 300.0  # from one fault to the next: recovered, held and gone back to in between
 FOR_S: Final = 40.0
+FAR: Final = 1e-4  # a basis point: so far from the truth a price is wrong
 FRESH_NS: Final = 2 * NS_PER_SECOND
 HURT, OTHER = "hurt", "other"
 SIZES: Final = {Fault.DRIFT: 20.0, Fault.SKEW: 30.0, Fault.DUPLICATES: 20.0}
@@ -33,7 +34,7 @@ class Result(msgspec.Struct, kw_only=True):
     it was so before that; `away` counts faults that found the other feed active anyway, `unnoticed` those through which nobody
     changed over. `bad` counts rows handed on that are no price, or none that the sound quotes of either feed come near. `unfresh_s` is the time without a believed price at most
     2 s old and near the truth while a newer one was to be had and the active feed, if any, was the hurt one: who is well may have
-    nothing to say.
+    nothing to say. `left` counts by its reason how often the active feed was left.
     """
 
     faults: int = 0
@@ -43,6 +44,7 @@ class Result(msgspec.Struct, kw_only=True):
     rows: int = 0
     bad: int = 0
     switches: int = 0
+    left: dict[str, int] = msgspec.field(default_factory=dict)
     seconds: float = 0.0
     unfresh_s: float = 0.0
 
@@ -104,7 +106,7 @@ def _onset(span: Span, hurt: Sequence[QuoteSeen], limits: HealthSettings) -> int
     if span.kind is Fault.DRIFT:
         begin += round(RAMP * (span.end - begin) * limits.drift_bps / span.size)
     if span.kind is Fault.FREEZE:
-        far = limits.freeze_bps * 1e-4
+        far = FAR
     at = bisect_left(hurt, begin, key=_arrival)
     still = _mid(hurt[max(at - 1, 0)])
     after = (quote for quote in islice(hurt, at, None) if abs(_mid(quote) / still - 1.0) >= far)
@@ -123,9 +125,9 @@ def _mid(quote: QuoteSeen) -> float:
 class _Drill:
     def __init__(self, core: Redundancy, limits: HealthSettings, origin: int, kind: Fault | None) -> None:
         self._core, self._origin, self._now = core, origin, origin
-        self._tolerance, self._close = limits.drift_bps * 1e-4, limits.freeze_bps * 1e-4
+        self._tolerance, self._close = limits.drift_bps * 1e-4, FAR
         self._result = Result()
-        self._active = ""
+        self._active, self._nobody = "", True  # whom nobody has followed yet stays the active one
         self._struck: int | None = None
         self._hurt_until = self._changed_ns = self._onset_ns = 0
         self._believed_ns = 0
@@ -174,10 +176,13 @@ class _Drill:
                 self._judge(one)
             elif isinstance(one, FeedChanged) and one.active:
                 self._change(one.feed)
+            elif isinstance(one, FeedChanged) and one.feed == self._active:
+                self._result.left[one.reason] = self._result.left.get(one.reason, 0) + 1
+                self._nobody = True
 
     def _change(self, feed: str) -> None:
         self._result.switches += bool(self._active)
-        self._active, self._changed_ns = feed, self._now
+        self._active, self._nobody, self._changed_ns = feed, False, self._now
         if feed == OTHER and self._struck is not None:
             self._result.failover_s.append((self._now - self._struck) / NS_PER_SECOND)
             self._struck = None
@@ -193,7 +198,7 @@ class _Drill:
 
     def _sample(self, now: int) -> None:
         self._result.seconds = (now - self._origin) / NS_PER_SECOND
-        well = self._active == OTHER or (self._active == HURT and now > self._hurt_until)
+        well = not self._nobody and (self._active == OTHER or now > self._hurt_until)
         # What a feed withholds is not to be had; one that speaks is as fresh as what it says is near the truth.
         newest = self._newest[OTHER] if self._withheld else self._newest[HURT]
         believed = max(self._believed_ns, self._onset_ns)  # a quote that was the last word when the fault began, stood

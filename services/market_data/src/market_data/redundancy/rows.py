@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import exp, isfinite, log1p
 from typing import Final
 
 from common.messages.market_data import QuarantineReason
-from common.model.time import iso
+from common.model.time import NS_PER_SECOND, iso
 from market_data.live.connection import QuoteSeen, TradeSeen
 from market_data.redundancy.state import FeedState
 
 SHARE_ROWS: Final = 64.0  # rows over which shares are averaged
 GAP_EVENTS: Final = 32.0
+CHANGES: Final = 64.0  # over which it is learned how often the others change between two changes of a feed
+LEAST: Final = 1e-3  # of what is usual there: a feed may be nearly the only one that changes
+MOST: Final = 8.0  # so many times what is usual is the most that is learned of one stretch: it may have been a freeze
 SKEW_ROWS: Final = 8.0
 LONGEST_GAP_NS: Final = 10_000_000_000  # a longer one was an outage, or a market that slept
 REMEMBERED_TRADES: Final = 64
@@ -66,11 +69,17 @@ def compare_clocks(feed: FeedState, row: Row) -> None:
 
 def count_bad(feed: FeedState, now: int, *, bad: bool) -> None:
     feed.bad_share += (bad - feed.bad_share) / SHARE_ROWS
-    feed.bad_ns = (feed.bad_ns or now) if bad else 0
+    feed.bad_ns, feed.bad_rows = (feed.bad_ns or now, feed.bad_rows + 1) if bad else (0, 0)
 
 
-def count_repeated(feed: FeedState, *, again: bool) -> None:
-    feed.repeated_share += (again - feed.repeated_share) / SHARE_ROWS
+def count_repeated(feed: FeedState, now: int, over_s: float, *, again: bool) -> None:
+    share = kept(feed, now, over_s)
+    feed.repeated, feed.counted, feed.counted_ns = feed.repeated * share + again, feed.counted * share + 1.0, now
+
+
+def kept(feed: FeedState, now: int, over_s: float) -> float:
+    """Share of what was counted that still counts: rows are forgotten exponentially, by time."""
+    return exp((feed.counted_ns - now) / (over_s * NS_PER_SECOND)) if feed.counted_ns else 0.0
 
 
 def is_price(feed: FeedState, row: Row) -> bool:
@@ -100,8 +109,28 @@ def take(feed: FeedState, row: Row, mid: float) -> bool:
     feed.price_ns, feed.mid = now, mid
     if changed:
         feed.change_gap = _gap(feed.change_gap, feed.change_ns, now)
-        feed.change_ns, feed.others_changes = now, 0
+        if not feed.frozen_ns:  # how long it was frozen says nothing about how often it changes
+            most = MOST * (1.0 + feed.others_usual)
+            feed.others_usual += (min(feed.others_changes, most) - feed.others_usual) / CHANGES
+        feed.change_ns, feed.others_changes, feed.frozen_ns = now, 0, 0
     return changed
+
+
+def left(feed: FeedState, others_mid: float) -> float:
+    """How far the others' price has gone since the feed's last change, as a fraction; 0 where they had or have none."""
+    if not others_mid:
+        return 0.0
+    feed.others_mid = feed.others_mid or others_mid
+    return abs(others_mid / feed.others_mid - 1.0)
+
+
+def stillness(feed: FeedState) -> float:
+    """Logarithm of how much likelier a frozen feed makes the others' changes since its own last one than one that is well.
+
+    Of a feed that changes as often as ever the next change of all has a chance of 1 / (1 + usual) to be its own; of a frozen
+    one none: the likelihood ratio of Wald (1945).
+    """
+    return -feed.others_changes * log1p(-1.0 / (1.0 + max(LEAST, feed.others_usual)))
 
 
 def _gap(average: float, before: int, now: int) -> float:

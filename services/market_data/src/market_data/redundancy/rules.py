@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import log
 from typing import Final, NamedTuple
 
 from common.model.time import NS_PER_SECOND
 from market_data.live.settings import HealthSettings
+from market_data.redundancy import rows
 from market_data.redundancy.state import FROZEN, SILENT, FeedState
 
 BEATS: Final = 1.5  # so many of its own heartbeats must be missing
@@ -17,15 +19,15 @@ SOFT: Final = 0.9  # of `fail_below`: what disqualifies a feed, but not where th
 
 
 class View(NamedTuple):
-    """One feed at one instant. `heartbeat_ns` is 0 where it promises none, `apart` its distance from the other feeds' median
-    price, as a fraction; 0 where there is none.
+    """One feed at one instant. `heartbeat_ns` is 0 where it promises none, `left` how far the other feeds' median has gone
+    since the feed's last change, as a fraction; 0 where there is none.
     """
 
     feed: FeedState
     now: int
     limits: HealthSettings
     heartbeat_ns: int
-    apart: float
+    left: float
 
 
 Rule = Callable[[View], float]
@@ -51,17 +53,25 @@ def silent(view: View) -> float:
 
 
 def frozen(view: View) -> float:
-    """It lives, but the others' prices have moved away and its own stands still."""
+    """It lives, but the others' prices have moved away and its own stands still, which is too unlikely to be chance. Who is
+    frozen is so until the price changes.
+    """
     feed, limits = view.feed, view.limits
-    moved = feed.others_changes >= limits.freeze_changes and view.apart > limits.freeze_bps * 1e-4
-    return 0.0 if moved and view.now - feed.change_ns > limits.freeze_s * NS_PER_SECOND else 1.0
+    if feed.frozen_ns:
+        return 0.0
+    if view.left <= limits.freeze_bps * 1e-4 or view.now - feed.change_ns <= limits.freeze_s * NS_PER_SECOND:
+        return 1.0
+    changes = feed.others_changes
+    return 0.0 if changes >= limits.freeze_changes and rows.stillness(feed) > log(limits.freeze_odds) else 1.0
 
 
 def bad_rows(view: View) -> float:
-    """Nothing sound for a while, for a quote stands until the next one; or far too many bad ones among the others."""
+    """Nothing sound for a while, for a quote stands until the next one; or far too many bad ones among the others. One or two
+    may be a quote of which only one side has come: its last price is then better than none.
+    """
     feed, limits = view.feed, view.limits
     if feed.bad_ns and view.now - feed.bad_ns > limits.bad_s * NS_PER_SECOND:
-        return 0.0
+        return 0.0 if feed.bad_rows >= limits.bad_rows else SOFT * limits.fail_below
     return _graded(feed.bad_share / limits.bad_share, limits)
 
 
@@ -70,7 +80,11 @@ def drifting(view: View) -> float:
 
 
 def repeating(view: View) -> float:
-    return _graded(view.feed.repeated_share / view.limits.duplicate_share, view.limits)
+    """Share of rows said before, of those of the last while and so many that were new: a few rows alone are no share."""
+    feed, limits = view.feed, view.limits
+    kept = rows.kept(feed, view.now, limits.duplicate_s)
+    share = feed.repeated * kept / (feed.counted * kept + limits.duplicate_rows)
+    return _graded(share / limits.duplicate_share, limits)
 
 
 def skewed(view: View) -> float:

@@ -8,19 +8,23 @@ import msgspec
 
 NONE: Final = -1  # no feed
 LONG_AGO: Final = -(2**62)
+FIRST_USUAL: Final = 8.0  # changes of the others between two of a feed, before anything has been learned
 SILENT: Final = "silent"
 FROZEN: Final = "frozen"
+RECOVERING: Final = "recovering"
 
 
 class FeedState(msgspec.Struct, gc=False):
     """One feed of one instrument. Times are ours, ns; 0 where it has not happened since the feed connected.
 
     `event_ns` is the last sign of life, `price_ns` the last sound price and `mid` what it was, `change_ns` when it last became
-    another one, `venue_ns` the venue's time of it. Gaps (ns), shares and `skew` (ns, positive: its times lie behind ours) are
-    exponential averages. `bad_ns` is since when it has said only bad rows, `others_prices` and `others_changes` what the other feeds said since
-    this one's last sign of life, and was believed since its last change. `away_ns` is since when it contradicts the others, `frozen_ns` since when it
-    is frozen, `failed_ns` when it last
-    was a failure, `well_ns` since when it has been none.
+    another one, `venue_ns` the venue's time of it. Gaps (ns), `bad_share` and `skew` (ns, positive: its times lie behind ours)
+    are exponential averages; so is `others_usual`, how often the others change between two changes of this one.
+    `others_prices` is what they have said since its last sign of life, `others_changes` how often they have changed since its
+    last change, when their median was `others_mid`; 0 where there was none. `bad_ns` is since when it has said only bad rows,
+    `bad_rows` how many. `repeated` of the `counted` rows were said before, both as of `counted_ns` and forgotten with time.
+    `away_ns` is since when it contradicts the others, `frozen_ns` since when it is frozen, `failed_ns` when it last was a
+    failure, `well_ns` since when it has been none.
     """
 
     connected: bool = False
@@ -37,10 +41,15 @@ class FeedState(msgspec.Struct, gc=False):
     change_gap: float = 0.0
     bad_share: float = 0.0
     bad_ns: int = 0
-    repeated_share: float = 0.0
+    bad_rows: int = 0
+    repeated: float = 0.0
+    counted: float = 0.0
+    counted_ns: int = 0
     skew: float = 0.0
     others_prices: int = 0
     others_changes: int = 0
+    others_usual: float = FIRST_USUAL
+    others_mid: float = 0.0
     away_ns: int = 0
     frozen_ns: int = 0
     failed_ns: int = LONG_AGO
