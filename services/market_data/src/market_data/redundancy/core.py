@@ -185,6 +185,7 @@ class Redundancy:
         turned = []
         for place, (feed, member) in enumerate(zip(group.feeds, members, strict=True)):
             others_mid = middle(group, feed, now, limits)
+            feed.others_mid = feed.others_mid or others_mid  # none had a price when its own last changed
             self._rate(View(feed, now, limits, member.heartbeat_ns, rows.left(feed, others_mid)))
             usable = feed.score >= limits.fail_below
             if usable is not feed.usable:

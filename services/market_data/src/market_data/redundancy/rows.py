@@ -118,10 +118,7 @@ def take(feed: FeedState, row: Row, mid: float) -> bool:
 
 def left(feed: FeedState, others_mid: float) -> float:
     """How far the others' price has gone since the feed's last change, as a fraction; 0 where they had or have none."""
-    if not others_mid:
-        return 0.0
-    feed.others_mid = feed.others_mid or others_mid
-    return abs(others_mid / feed.others_mid - 1.0)
+    return abs(others_mid / feed.others_mid - 1.0) if others_mid and feed.others_mid else 0.0
 
 
 def stillness(feed: FeedState) -> float:
