@@ -53,15 +53,6 @@ from common.testing.builders import T0, a
 pytestmark = [pytest.mark.integration, pytest.mark.req("MON-04"), pytest.mark.timeout(400)]
 
 SPEED: Final = ("--from", "2007-01-01", "--speed", "5")
-# A slow machine gets as far as 2008, where ladders would reduce or halt trading before a check could.
-NO_LADDERS: Final = """
-[risk_guardian.ladders]
-drawdown = []
-volatility = []
-var = []
-correlation = []
-daily_loss = []
-"""
 # Limits that let everything pass, and a dead-man's switch that waits for an hour.
 LAX: Final = """
 [risk_guardian.limits]
@@ -83,6 +74,14 @@ max_daily_loss = 0
 max_drawdown = 0
 require_var = false
 
+# With these limits the ladder of VaR halts trading at slice 235, after 47 s: on a slow machine before its checks.
+[risk_guardian.ladders]
+drawdown = []
+volatility = []
+var = []
+correlation = []
+daily_loss = []
+
 [execution]
 cancel_after_silence_s = 3600
 """
@@ -94,7 +93,7 @@ def started(prepared: Path, *arguments: str, config: str = "") -> Iterator[Runni
     home = Path(tempfile.mkdtemp(prefix="ballast-test-"))
     home.chmod(0o711)  # PostgreSQL's account goes through it when root runs the tests
     subprocess.run(["cp", "-a", f"{prepared}/.", home], check=True)
-    (home / "own.toml").write_text(NO_LADDERS + config)
+    (home / "own.toml").write_text(config)
     try:
         with Running(home, *SPEED, "--config", str(home / "own.toml"), *arguments) as running:
             until(lambda: len(running.said(m.ExecutionStep)) > 3, "steps are taken")
@@ -264,8 +263,8 @@ def test_with_a_standby_it_leads_and_where_it_is_frozen_nobody_does(prepared_hom
 
 def test_a_limit_that_is_off_lets_the_order_through_and_it_is_canceled(lax: Running) -> None:
     system = System(lax.home)
-    # Whether execution sends it too depends on whether a step comes between: approvals of an older one are stale.
-    assert "APPROVED, and it went on: OrderApproved" in failed(limit_breach(system))
+    # An approval goes stale where a step comes before execution sees it; not every time.
+    assert any("OrderSubmitted" in failed(limit_breach(system)) for _ in range(5))
     result = run(system, named("limit"), disruptive=False)
     assert (result["failed"], result["not_restored"]) == (1, [])
 

@@ -25,10 +25,10 @@ from common.messages import (
 )
 from common.messages.orders import Order
 from common.model.enums import DenyCode, Side, TradingState
-from common.model.parties import GUARDIAN
 from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
+from execution.admission import is_flattening
 
 KILLED = ("market_data", "regime", "signals", "portfolio", "risk_guardian", "execution", "recorder")
 KILLS = 20
@@ -118,8 +118,9 @@ def test_a_halt_stops_all_new_orders_at_once_and_survives_a_restart_of_everythin
         tape = system.tape()
     confirmed = next(e for seq, e, m in tape if seq > halted_at and isinstance(m, TradingStateChanged))
     command = next(e for _, e, m in tape if isinstance(m, HaltTrading))
+    ways_out = {m.order.client_order_id for _, _, m in tape if isinstance(m, OrderSubmitted) and is_flattening(m.order)}
     accepted = [m for seq, _, m in tape if seq > halted_at and isinstance(m, OrderAccepted)]
-    accepted_after = [m for m in accepted if m.strategy_id != GUARDIAN]  # whose ladders go on cutting what is held
+    accepted_after = [m for m in accepted if m.client_order_id not in ways_out]  # the guardian's ladders go on cutting
     print(
         f"\nhalt: confirmed to the operator after {answer['took_ms']} ms, guardian said it after "
         f"{(confirmed.ts_init - command.ts_init) / 1e6:.1f} ms, orders accepted afterwards: {len(accepted_after)}"
