@@ -12,6 +12,8 @@ from hypothesis import settings
 ROOT = Path(__file__).parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
+pytest.register_assert_rewrite("common.testing", "tests.support")  # so that what fails there shows its values
+
 # The same examples on every run, so that a red build is red on every machine. `HYPOTHESIS_PROFILE=explore` searches anew.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2_000)

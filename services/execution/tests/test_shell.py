@@ -55,7 +55,7 @@ class Life:
     def __init__(self, log: MemoryLog, desk: ReferenceDesk, tape_loss: TapeLoss, **settings: Any) -> None:
         connection = msgspec.structs.replace(desk.settings, cancel_after_tape_loss_s=WITHIN_S)
         chosen = Settings(
-            **{"venue": "reference", "connection": connection, "guardian_timeout_s": 0.3, "intent_timeout_s": 0.2}
+            **{"venue": "reference", "connection": connection, "guardian_timeout_s": 60.0, "intent_timeout_s": 0.2}
             | settings
         )
         self.log = log
@@ -184,14 +184,14 @@ async def test_what_we_held_back_ourselves_is_not_asked_about_at_the_venue_but_w
 @pytest.mark.parametrize(
     ("many", "bounds"),
     [
-        (120, {"burst": 8, "rate_per_s": 100.0, "max_failures": 1000}),
-        (60, {"max_in_flight": 4}),
+        (120, {"burst": 8, "rate_per_s": 50.0, "max_failures": 1000, "request_timeout_s": 1.0}),
+        (60, {"max_in_flight": 4, "request_timeout_s": 1.0}),
     ],
 )
 async def test_a_burst_beyond_our_own_limits_reaches_the_venue_whole_and_none_of_it_is_denied(
     many: int, bounds: dict[str, Any]
 ):
-    retry = RetrySettings(max_attempts=2)
+    retry = RetrySettings(max_attempts=2, not_found_spacing_s=1.0)
     async with life(connection_changes=bounds, retry=retry) as one:
         await one.hear("market_data", a(InstrumentsDefined, instruments=(a(Instrument),)))
         await one.hear("market_data", MarketSlice(ts_event=T0, book="fx", step=1))
@@ -199,7 +199,7 @@ async def test_a_burst_beyond_our_own_limits_reaches_the_venue_whole_and_none_of
             await one.hear(GUARDIAN, msgspec.structs.replace(ours, service=GUARDIAN))
         await until(lambda: bool(one.said(VenueSnapshot)), "our book has been compared")
         if "max_in_flight" in bounds:  # the first of them keep what there is of room longer than others wait
-            await one.desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, count=9), slow_s=0.2)
+            await one.desk.behave(Rule(fault=Fault.SLOW, on=Request.SEND, count=9), slow_s=0.6)
         for number in range(many):
             approved = OrderApproved(ts_event=T0, order=order(f"o{number}", algorithm=None), step=1)
             await one.hear(GUARDIAN, approved)
@@ -229,10 +229,10 @@ async def test_an_order_that_waits_for_room_when_the_session_ends_is_never_sent(
 
 @pytest.mark.req("RSK-02")
 async def test_without_the_guardian_nothing_goes_out_that_adds_risk_but_exits_and_cancels_do():
-    async with life() as one:
+    async with life(guardian_timeout_s=1.0) as one:
         await one.ask(sending("resting", limit="1.05"))
         one.beating.discard(GUARDIAN)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.1)
         refused = await one.ask(sending("more"))
         assert isinstance(refused, VenueReported)
         assert isinstance(refused.report, NotReceived)
@@ -304,7 +304,7 @@ async def test_a_venue_in_trouble_is_asked_to_cancel_until_it_has():
 
 @pytest.mark.req("RSK-09")
 async def test_a_tape_that_merely_says_nothing_is_gone_too_and_nothing_is_sent_meanwhile():
-    async with life(guardian_timeout_s=60.0) as one:
+    async with life() as one:
         await one.ask(sending(limit="1.05"))
         one.beating.clear()
         await until(lambda: working(one.desk) == 0, "all is canceled", within_s=2.0)
