@@ -19,6 +19,7 @@ from common.errors import BallastError
 from common.messages import Envelope, Message
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
+from common.runtime.embedded.home import Home
 from common.runtime.login import Login
 from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import Status
@@ -70,7 +71,9 @@ class System:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
-        self._process.communicate(timeout=60)
+        out, err = self._process.communicate(timeout=60)
+        if kind is not None:
+            print(f"ballast up: {out}{err}", *last_words(self.home), sep="\n")
 
     @property
     def running(self) -> bool:
@@ -105,13 +108,19 @@ class System:
         return [(seq, message) for seq, _, message in self.tape() if isinstance(message, kinds)]
 
 
-def until(true: Callable[[], bool], what: str, within_s: float = 60) -> None:
+def until(true: Callable[[], bool], what: str, within_s: float = 120) -> None:
     """Waits for a condition; fails with its name."""
     end = time.monotonic() + within_s
     while not true():
         if time.monotonic() > end:
             raise AssertionError(f"not within {within_s:g} s: {what}")
         time.sleep(_POLL_S)
+
+
+def last_words(home: Path, lines: int = 12) -> list[str]:
+    """What each process logged last: pytest shows it beside a failure."""
+    logs = sorted(Home(home).logs.glob("*.log"))
+    return [f"--- {log.name}\n" + "\n".join(log.read_text().splitlines()[-lines:]) for log in logs]
 
 
 def login(home: Path, user: str) -> Login:

@@ -26,7 +26,7 @@ from common.runtime import metrics, tracing
 from common.runtime.codec import encode_envelope
 from common.runtime.environment import Environment
 from common.runtime.session import envelope
-from common.runtime.span_exporter import QUEUE_LIMIT, SpanExporter
+from common.runtime.span_exporter import QUEUE_LIMIT, TIMEOUT_S, SpanExporter
 from common.runtime.spans import Kind, Link, Span, attributes
 from common.runtime.subjects import subject
 from common.runtime.tape import Record
@@ -345,14 +345,13 @@ def test_a_collector_that_never_answers_costs_spans_and_no_time() -> None:
         started = time.perf_counter()
         for _ in range(4 * QUEUE_LIMIT):
             exporter.put(span)
-        put_s = (time.perf_counter() - started) / (4 * QUEUE_LIMIT)
+        put_s = time.perf_counter() - started
         started = time.perf_counter()
         exporter.close()
         close_s = time.perf_counter() - started
-    print(f"\na span handed over in {put_s * 1e6:.1f} us; closed in {close_s:.2f} s")
+    print(f"\n{4 * QUEUE_LIMIT} spans handed over in {put_s:.3f} s; closed in {close_s:.2f} s")
     assert _dropped("queue_full") - before >= 2 * QUEUE_LIMIT
-    assert put_s < 50e-6
-    assert close_s < 1.0
+    assert put_s + close_s < TIMEOUT_S, "nobody waited for an answer"
 
 
 def _dropped(reason: str) -> float:

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.req("MKT-01")
 CRYPTO = ("binance", "coinbase", "kraken")
 ALL = (*CRYPTO, "alpaca", "oanda")
 SYMBOLS = {"alpaca": ("AAPL", "BRK-B"), "oanda": ("EUR-USD", "GBP-USD")}
-PING_S = 0.2
+PING_S = 0.5
 SECRETS = (KEY["secret"], TOKEN, "WRONG-SECRET")
 
 
@@ -200,11 +200,9 @@ async def test_a_connection_that_is_cut_is_said_once_and_opened_again(name: str,
 async def test_a_connection_that_says_nothing_is_given_up(name: str, tmp_path: Path) -> None:
     """Not even a ping is answered: a dead machine, or a router that forgot us."""
     async with desk(name, tmp_path) as (server, one):
-        found = await hear(
-            one, lambda heard: bool(of(heard, Disconnected)), lambda: server.misbehave(Fault.SILENCE), within_s=6
-        )
+        found = await hear(one, lambda heard: bool(of(heard, Disconnected)), lambda: server.misbehave(Fault.SILENCE))
         quiet_s = (found[-1].ts_received - of(found, QuoteSeen)[-1].ts_received) / 1e9
-        assert quiet_s < 3.0
+        assert quiet_s < 10 * PING_S
         server.misbehave(None)
         assert of(await hear(one, quoted(1)), QuoteSeen)
 
