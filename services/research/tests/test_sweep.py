@@ -196,6 +196,14 @@ def test_symbols_and_timeframes_that_the_data_lacks_are_refused_and_the_rest_run
         sweep(profile(), written(tmp_path, SMALL.replace('"EUR-USD", "USD-JPY"', '"XAU-USD"')), tmp_path)
 
 
+@pytest.mark.req("RES-04")
+def test_an_optional_strategy_is_refused_with_what_searches_it(tmp_path: Path) -> None:
+    text = 'symbols = ["EUR-USD"]\ntimeframes = ["1d"]\n[[set]]\nstrategy = "breakout_adaptive"\n'
+    said = r"can run: .*set 1: strategy = 'breakout_adaptive': it is optional, which `ballast optimize` can search"
+    with pytest.raises(DataError, match=said):
+        sweep(profile(), written(tmp_path, text), tmp_path)
+
+
 def ranking(swept: Swept) -> bytes:
     return msgspec.json.encode(swept.ranking)
 

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from common.errors import ConfigError
-from common.model.enums import Tier, VolState
+from common.messages.market_data import Bar
+from common.model.enums import Direction, Tier, VolState
+from common.model.time import Timeframe
 from signals.features import Sma
-from signals.loader import load_file, load_strategies
+from signals.loader import load_file, load_strategies, with_params
 from signals.rules import MEDIUM, SLOW
 from signals.settings import Settings
 
@@ -113,3 +116,53 @@ def test_the_example_of_the_documentation_runs_as_it_stands(tmp_path: Path, run:
     settings = Settings(strategy_folder=str(tmp_path), strategies=(strategy.id,))
     said = {signal.direction for step in run(walk(1_000), settings=settings) for signal in step.signals}
     assert said == {"LONG", "SHORT", "FLAT"}
+
+
+# --- markets that stand still --------------------------------------------------------------------------------------------
+
+OPTIONAL = load_strategies(Settings(strategies=("breakout_adaptive",)))
+STILL = (
+    *SHIPPED.values(),
+    *(
+        msgspec.structs.replace(
+            with_params(one, {state: {"days": 1, "hours": 2} for state in one.params}), timeframes=None
+        )
+        for one in OPTIONAL
+    ),
+)
+
+
+def at(px: float) -> Bar:
+    """A daily bar without any span."""
+    return Bar(instrument_id="A.SIM", timeframe=Timeframe.D1, open=px, high=px, low=px, close=px)
+
+
+@pytest.mark.req("SIG-02", "SIG-06")
+@pytest.mark.parametrize("px", [1.1, 0.9998, 3.3e-8, 64_123.17, 1.1e9])
+def test_nobody_trades_on_the_rounding_of_averages_of_equal_prices(px: float, run: Any) -> None:
+    for state in VolState:
+        steps = run([at(px)] * 700, [state] * 700, strategies=STILL)
+        assert [signal for step in steps for signal in step.signals] == []
+
+
+@pytest.mark.req("SIG-02", "SIG-06")
+@pytest.mark.parametrize("px", [1.1, 3.3e-8, 64_123.17])
+def test_nor_when_a_market_that_moved_stands_still_until_its_true_range_is_rounding_too(
+    px: float, run: Any, walk: Any
+) -> None:
+    moved = [one.close for one in walk(400)]
+    bars = [at(close / moved[-1] * px) for close in moved] + [at(px)] * 1_500
+    late = [signal for step in run(bars, strategies=STILL)[1_000:] for signal in step.signals]
+    assert {signal.direction for signal in late} <= {Direction.FLAT}
+
+
+@pytest.mark.req("SIG-02", "SIG-06")
+@pytest.mark.parametrize("name", ["envelope_breakout", "breakout_adaptive"])
+@pytest.mark.parametrize("px", [1.0, 3.3e-8, 64_123.17])
+def test_a_stop_is_never_so_near_that_the_size_it_allows_is_without_bounds(name: str, px: float, run: Any) -> None:
+    """A market at rest moves by one tick: two ATR are then a fraction of that tick."""
+    strategy = next(one for one in STILL if one.id == name)
+    bars = [at(px * (1.0 + 1e-3 * (i % 2))) for i in range(50)] + [at(px)] * 700 + [at(px * 1.0001)]
+    (signal,) = run(bars, strategies=[strategy])[-1].signals
+    assert signal.direction is Direction.LONG
+    assert signal.stop_fraction == 0.0005

@@ -330,6 +330,28 @@ def test_bounds_that_do_not_hold_one_are_refused() -> None:
             )
 
 
+@pytest.mark.req("SIG-04", "SIG-07", "SIG-08")
+@pytest.mark.parametrize(
+    ("name", "params", "complaint"),
+    [
+        ("breakout_adaptive", {"width": 0.0}, "width = 0.0: expected a number above 0"),
+        ("breakout_adaptive", {"width": float("nan")}, "width = nan: expected a number above 0"),
+        ("envelope_breakout", {"width": -2.0}, "width = -2.0: expected a number above 0"),
+        ("confluence", {"wildest": 0.0}, "wildest = 0.0: expected a number above 0"),
+        ("confluence_zone", {"wildest": float("nan")}, "wildest = nan: expected a number above 0"),
+        ("confluence_zone", {"zone": -0.005}, "zone = -0.005: expected a number above 0"),
+        ("confluence_zone", {"full": 0.0}, "full = 0.0: expected a number above 0"),
+        ("confluence_zone", {"least": 0.0}, "least = 0.0: expected a number above 0, at most 1"),
+        ("confluence_zone", {"least": 1.5}, "least = 1.5: expected a number above 0, at most 1"),
+    ],
+)
+def test_parameters_with_which_a_strategy_would_fail_or_never_trade_are_refused(
+    name: str, params: dict[str, float], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"signals.params.{name}: {complaint}"):
+        load_strategies(Settings(strategies=(name,), params={name: {VolState.NORMAL: params}}))
+
+
 # --- optional strategies -----------------------------------------------------------------------------------------------
 
 

@@ -133,5 +133,7 @@ def test_an_interval_is_the_same_for_the_same_seed_and_another_for_another() -> 
 def test_what_cannot_be_resampled_is_undefined_and_unequal_lengths_are_refused() -> None:
     assert b.bootstrap_interval(np.array([0.01]), b.means, rng()) is None
     assert b.bootstrap_interval(np.full(50, 0.01), b.sharpes, rng()) is None
+    evenly = np.diff(1.001 ** np.arange(60)) / 1.001 ** np.arange(59)
+    assert b.bootstrap_interval(evenly, b.sharpes, rng()) is None
     with pytest.raises(ValueError, match="expected the 3"):
         b.bootstrap_interval(np.zeros(3), b.means, rng(), minus=np.zeros(4))

@@ -40,6 +40,16 @@ def test_what_does_not_move_has_no_correlation() -> None:
 
 
 @pytest.mark.req("REG-03")
+def test_what_has_stood_still_for_thousands_of_bars_has_no_correlation_either() -> None:
+    """Its moments shrink with every bar until they are too small for a product."""
+    x, y = np.vstack((together(50, 0.2, 3), np.zeros((12_000, 2)))).T
+    ours = dependence.ewma_correlation(1e-4 * x, 1e-4 * y, 0.94, 30)
+    np.testing.assert_allclose(ours[50:4_000], ours[49], rtol=1e-9)
+    assert np.isnan(ours[6_000:]).all()
+    assert np.nanmax(np.abs(ours[29:])) < 0.5
+
+
+@pytest.mark.req("REG-03")
 def test_dcc_is_engles_recursion_written_with_matrices() -> None:
     shocks, a, b = together(300, 0.4, 7, wide=3), 0.05, 0.9
     usual = np.corrcoef(shocks, rowvar=False)
@@ -68,6 +78,14 @@ def test_lower_tails_of_what_moves_as_one_meet_and_of_strangers_hardly_do() -> N
     assert dependence.lower_tail_dependence(x, y, 0.05) == pytest.approx(0.05, abs=0.01)
     assert dependence.lower_tail_dependence(x, -x, 0.05) == 0.0
     assert np.isnan(dependence.lower_tail_dependence(x[:0], y[:0], 0.05))
+
+
+@pytest.mark.req("REG-03")
+@pytest.mark.parametrize(("level", "count", "worst"), [(0.07, 100, 7), (0.05, 100, 5), (0.05, 90, 5), (0.1, 30, 3)])
+def test_the_worst_are_as_many_as_the_level_says(level: float, count: int, worst: int) -> None:
+    x = np.arange(count, dtype=np.float64)
+    turned = np.concatenate((x[:worst], [-1.0], x[worst + 1 :]))  # the next worst of x is the worst of the other
+    assert dependence.lower_tail_dependence(x, turned, level) == (worst - 1) / worst
 
 
 @pytest.mark.req("REG-03")

@@ -83,6 +83,17 @@ def test_a_fit_finds_the_model_that_made_the_data(sample: tuple[np.ndarray, np.n
 
 
 @pytest.mark.req("REG-05")
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e4])
+def test_a_fit_does_not_depend_on_the_unit(sample: tuple[np.ndarray, np.ndarray], unit: float) -> None:
+    """Returns of an hour are some 0.001: what is added to a variance of 1e-6 must be small to that."""
+    x = sample[0][:1_000]
+    found, same = hmm.fit([x * unit], hmm.first_guess(x * unit, 0, 3)), hmm.fit([x], hmm.first_guess(x, 0, 3))
+    np.testing.assert_allclose(found.means / unit, same.means, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.covariances / unit**2, same.covariances, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.transition, same.transition, atol=1e-6)
+
+
+@pytest.mark.req("REG-05")
 def test_every_round_of_a_fit_is_at_least_as_likely_as_the_one_before(sample: tuple[np.ndarray, np.ndarray]) -> None:
     x, _ = sample
     model, likelihoods = hmm.first_guess(x, 0, 3), []

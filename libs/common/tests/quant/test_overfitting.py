@@ -88,6 +88,7 @@ def test_moments_are_those_of_the_definition_and_none_where_nothing_moves() -> N
     assert found.skewness == pytest.approx(mean(x**3 for x in centred) / second**1.5, rel=1e-12)
     assert found.kurtosis == pytest.approx(mean(x**4 for x in centred) / second**2, rel=1e-12)
     assert o.moments(np.full(9, 0.01)) is None
+    assert o.moments(np.diff(1.001 ** np.arange(60)) / 1.001 ** np.arange(59)) is None
     assert o.moments(np.array([0.01])) is None
 
 

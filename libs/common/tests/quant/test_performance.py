@@ -90,6 +90,24 @@ def vars_of(metrics: p.Performance) -> dict[str, float | None]:
 
 
 @pytest.mark.req("PFL-11")
+@pytest.mark.parametrize("returns", [[0.1, -1.5, 0.2], [-1.5], [-1.5, -3.0], [-2.0, 0.1, 0.1, -4.0]])
+def test_no_growth_compounds_from_less_than_nothing(returns: list[float]) -> None:
+    """Raised to a whole power a negative level looks like a positive one."""
+    assert p.annual_return(np.array(returns), 252) is None
+    assert p.calmar_ratio(np.array(returns), 252) is None
+    assert p.annual_return(np.array([0.1, -1.0, 0.2]), 252) == -1.0
+
+
+@pytest.mark.req("PFL-11")
+@pytest.mark.parametrize("growth", [1e-4, 1e-3, -0.01])
+def test_an_equity_that_grows_evenly_but_for_rounding_has_no_sharpe_ratio(growth: float) -> None:
+    equity = 100_000.0 * (1.0 + growth) ** np.arange(60)
+    returns = equity[1:] / equity[:-1] - 1.0
+    assert len(set(returns.tolist())) > 1
+    assert p.sharpe_ratio(returns, 252) is None
+
+
+@pytest.mark.req("PFL-11")
 def test_trades_exposure_and_turnover_are_plain_shares() -> None:
     profits = (30.0, -10.0, 0.0, 20.0)
     assert p.win_rate(profits) == 0.5

@@ -146,20 +146,58 @@ def test_the_point_of_control_lies_in_the_value_area_and_shares_are_shares(seed:
     assert ((here >= 0.0) & (here <= 1.0)).all()
 
 
+def rising(hours: int) -> dict[str, np.ndarray]:
+    """A day of one price, but for its last hours, each of which goes by 49 bins from the same one on, a volume each."""
+    climb = 100.05 * 1.001 ** np.arange(49)
+    seconds = np.concatenate(
+        [np.arange(1, 25 - hours) * 3600.0, *(3600.0 * (k + (np.arange(49) + 1) / 49) for k in range(24 - hours, 24))]
+    )
+    close = np.concatenate([np.full(24 - hours, 100.05), *[climb] * hours])
+    return {"high": close, "low": close, "close": close, "volume": np.ones(close.size), "seconds": seconds.round()}
+
+
 @pytest.mark.req("SIG-08")
-def test_an_hour_with_too_many_prices_counts_the_rest_at_the_nearest_and_a_price_off_the_scale_not_at_all() -> None:
-    """One hour goes by every bin from 100 to 105, a volume each; another is a hundred times as dear; the rest is at 100."""
-    seconds = np.concatenate((np.arange(1, 24) * 3600.0 - 1800.0, 23 * 3600.0 + np.arange(1, 50), [24 * 3600.0]))
-    close = np.concatenate((np.full(22, 100.05), [10_000.0], 100.05 * 1.001 ** np.arange(49), [100.05]))
-    volume = np.concatenate((np.full(22, 2.0), [500.0], np.full(50, 1.0)))
+def test_a_wild_hour_among_quiet_ones_is_counted_price_by_price() -> None:
+    poc, vah, val, here = over_arrays(rising(1))[-1]
+    first = bin_of(100.05)
+    assert poc == pytest.approx(price_at(first + 0.5))
+    # 24 at the first price, one each at the next 48: 50.4 of 72 are wanted.
+    assert (val, vah) == pytest.approx((price_at(first), price_at(first + 28)))
+    assert here == pytest.approx(1 / 24)
+
+
+@pytest.mark.req("SIG-08")
+def test_where_every_hour_is_wild_a_day_knows_408_prices_and_every_later_hour_eight() -> None:
+    """Eight hours are known by their 49 prices, the ninth by 16, the others by 8; the rest counts at the nearest of them."""
+    poc, *_, here = over_arrays(rising(24))[-1]
+    assert poc == pytest.approx(price_at(bin_of(100.05) + 7.5))
+    assert here == pytest.approx(8 / (8 + 1 + 15 * 42))
+
+
+@pytest.mark.req("SIG-08")
+def test_a_price_off_the_scale_is_not_counted() -> None:
+    """An hour is a hundred times as dear as the others."""
+    close = np.where(np.arange(24) == 22, 10_000.0, 100.05)
+    seconds, volume = np.arange(1, 25) * 3600.0, np.where(close > 1_000.0, 500.0, 1.0)
     poc, vah, val, here = over_arrays(
         {"high": close, "low": close, "close": close, "volume": volume, "seconds": seconds}
     )[-1]
     first = bin_of(100.05)
-    assert poc == pytest.approx(price_at(first + 0.5))
-    # 46 at the first price, one each at the next 14, 34 at the last of 16: 65.8 of 94 are wanted.
-    assert (val, vah) == pytest.approx((price_at(first), price_at(first + 16)))
-    assert here == 1.0
+    assert (poc, val, vah, here) == pytest.approx((price_at(first + 0.5), price_at(first), price_at(first + 1), 1.0))
+
+
+@pytest.mark.req("SIG-08")
+@pytest.mark.parametrize("ever", [True, False])
+def test_bars_in_which_nothing_was_traded_take_no_price_of_the_hour(ever: bool) -> None:
+    """In the last hour quotes fall by twenty bins without a trade, then everything is traded 5 % above."""
+    seconds = np.concatenate((np.arange(1, 24) * 3600.0, 23 * 3600.0 + np.arange(1, 21), [24 * 3600.0]))
+    close = np.concatenate((np.full(23, 100.05), 100.05 * 1.001 ** -np.arange(20), [105.0]))
+    volume = np.concatenate((np.full(23, float(ever)), np.zeros(20), [1_000.0]))
+    poc, vah, val, here = over_arrays(
+        {"high": close, "low": close, "close": close, "volume": volume, "seconds": seconds}
+    )[-1]
+    first = bin_of(105.0)
+    assert (poc, val, vah, here) == pytest.approx((price_at(first + 0.5), price_at(first), price_at(first + 1), 1.0))
 
 
 @pytest.mark.req("SIG-08")

@@ -16,6 +16,7 @@ from common.model.time import Timeframe
 from common.quant.kernel import Floats
 from signals.api import Atr, Ema, Feature, Params, Roc
 from signals.kernel import Codes
+from signals.rules import require_positive
 
 # Per cent; the longer the timeframe the more it weighs.
 WEIGHTS: Final[Mapping[Timeframe, int]] = {Timeframe.H4: 40, Timeframe.H1: 30, Timeframe.M15: 20, Timeframe.M5: 10}
@@ -34,6 +35,7 @@ class Agreement(NamedTuple):
 
 def features(p: Params) -> Mapping[str, Feature]:
     """What a vote needs, on every timeframe."""
+    require_positive(p, "wildest")
     return {
         "fast": Ema(p["fast"]),
         "slow": Ema(p["slow"]),

@@ -66,7 +66,7 @@ def make_plan(strategies: Sequence[Strategy]) -> Plan:
         lines=lines,
         words=words_of(lines),
         longest_window=max((1, *(strategy.window for strategy in strategies))),
-        layout=" ".join((*(strategy.id for strategy in strategies), *map(str, features))),
+        layout=" ".join((*(strategy.id for strategy in strategies), *map(str, features), f"{words_of(lines)} words")),
     )
 
 

@@ -18,6 +18,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from common.quant.performance import FLAT
+
 Array: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Statistic: TypeAlias = Callable[[Array], Array]  # of the last axis; NaN where undefined
@@ -48,10 +50,11 @@ def means(samples: Array) -> Array:
 
 
 def sharpes(samples: Array) -> Array:
-    """Per-period Sharpe of the last axis; NaN where it is constant."""
+    """Per-period Sharpe of the last axis; NaN where it is constant, but for rounding."""
+    deviation = samples.std(axis=-1, ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = samples.mean(axis=-1) / samples.std(axis=-1, ddof=1)
-    return np.where(samples.max(axis=-1) > samples.min(axis=-1), ratio, np.nan)
+        ratio = samples.mean(axis=-1) / deviation
+    return np.where(deviation > FLAT * np.abs(samples).max(axis=-1), ratio, np.nan)
 
 
 def block_length(returns: Array, scheme: Scheme = Scheme.STATIONARY) -> float:

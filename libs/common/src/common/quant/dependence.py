@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from common.quant.kernel import NAN, Floats, kernel
 
 PAIR: Final = 4  # words per pair: observations, covariance, variance of the one and of the other
+_LEAST_PRODUCT: Final = 1e-280  # of two variances: below, bits are lost until anything is a correlation of one
 
 
 @kernel
@@ -17,14 +19,14 @@ def pair_step(state: Floats, x: float, y: float, decay: float, warmup: int) -> f
 
     `state` is float64[4]. All three moments have the same weights, a plain mean while younger than `decay` allows, so that the
     matrix of many pairs that are always seen together is positive semidefinite. NaN before `warmup` observations and where one
-    of the two has not moved.
+    of the two has not moved, or not for thousands of observations.
     """
     state[0] += 1.0
     weight = max(1.0 / state[0], 1.0 - decay)
     state[1] += (x * y - state[1]) * weight
     state[2] += (x * x - state[2]) * weight
     state[3] += (y * y - state[3]) * weight
-    if state[0] < warmup or not (state[2] > 0.0 and state[3] > 0.0):
+    if state[0] < warmup or not state[2] * state[3] > _LEAST_PRODUCT:
         return NAN
     return float(min(max(state[1] / np.sqrt(state[2] * state[3]), -1.0), 1.0))
 
@@ -79,7 +81,7 @@ def lower_tail_dependence(x: Floats, y: Floats, level: float) -> float:
     returns, 1 for those that crash together. The worst are the lowest ceil(level * T) by rank; equal values by their order. NaN
     without data.
     """
-    count = int(np.ceil(level * x.size))
+    count = ceil(round(level * x.size, 9))  # 0.07 x 100 is 7.000000000000001
     if count == 0:
         return NAN
     worst_of_x = np.argsort(x, kind="stable")[:count]

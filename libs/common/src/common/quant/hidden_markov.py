@@ -12,7 +12,9 @@ import numpy as np
 
 from common.quant.kernel import Floats, Ints, kernel
 
-_LEAST_VARIANCE: Final = 1e-6
+_LEAST_VARIANCE: Final = (
+    1e-6  # of a state, in that of all observations: returns of an hour have variances of 1e-6 themselves
+)
 _PRIOR: Final = 1e-2  # pseudo-observations in every probability, so that none is ever 0
 
 
@@ -143,19 +145,26 @@ def improve(series: list[Floats], model: Gaussian) -> Gaussian:
 
 def moments(x: Floats, weights: Floats, otherwise: Gaussian) -> tuple[Floats, Floats]:
     """Weighted means and covariances by state; those of `otherwise` where a state has next to no weight."""
-    means, covariances = otherwise.means.copy(), otherwise.covariances.copy()
+    means, covariances, least = otherwise.means.copy(), otherwise.covariances.copy(), _least(x)
     for k, weight in enumerate(weights.T):
         total = float(weight.sum())
         if total < x.shape[1] + 1:
             continue
         means[k] = weight @ x / total
         away = x - means[k]
-        covariances[k] = (away * weight[:, None]).T @ away / total + _LEAST_VARIANCE * np.eye(x.shape[1])
+        covariances[k] = (away * weight[:, None]).T @ away / total + least
     return means, covariances
 
 
+def _least(x: Floats) -> Floats:
+    """What is added to every covariance, so that none is singular: float64[D, D]."""
+    return np.asarray(_LEAST_VARIANCE * np.diag(x.var(axis=0)))
+
+
 def fit(series: list[Floats], first: Gaussian, *, rounds: int = 200, tolerance: float = 1e-6) -> Gaussian:
-    """Maximum likelihood from `first` on, until a round gains less than `tolerance` per observation."""
+    """Maximum likelihood from `first` on, until a round gains less than `tolerance` per observation. In other units it is the same
+    model in those units. Needs every feature to vary.
+    """
     model, count = first, sum(len(x) for x in series)
     before = -np.inf
     for _ in range(rounds):
@@ -172,7 +181,7 @@ def first_guess(x: Floats, order_by: int, states: int) -> Gaussian:
     part = ranks * states // len(x)
     everything = np.cov(x, rowvar=False, ddof=0).reshape(x.shape[1], x.shape[1])
     means = np.array([x[part == k].mean(axis=0) for k in range(states)])
-    covariances = np.array([everything + _LEAST_VARIANCE * np.eye(x.shape[1])] * states)
+    covariances = np.array([everything + _least(x)] * states)
     leave = 0.02
     transition = np.full((states, states), leave / max(states - 1, 1))
     np.fill_diagonal(transition, 1.0 - leave if states > 1 else 1.0)

@@ -20,12 +20,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from common.quant.performance import FLAT, is_flat
+
 Array: TypeAlias = NDArray[np.float64]
 
 NORMAL: Final = NormalDist()
 EULER: Final = 0.5772156649015329
 MAX_BLOCKS: Final = 16  # 12,870 splits; 18 would be 48,620 and tell no more
-_FLAT: Final = 1e-10  # a standard deviation below this share of a series' largest return is rounding
 _CHUNK: Final = 1 << 18  # numbers worked on at once: they stay in the cache
 
 
@@ -50,8 +51,8 @@ class Overfitting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def moments(returns: Array) -> Moments | None:
-    """Sharpe with ddof 1; skewness and kurtosis are the sample's own (biased). None for fewer than 2 or constant returns."""
-    if returns.size < 2 or returns.max() == returns.min():
+    """Sharpe with ddof 1; skewness and kurtosis are the sample's own (biased). None for fewer than 2 or constant returns (but for rounding)."""
+    if returns.size < 2 or is_flat(returns):
         return None
     mean, residual = np.mean(returns), returns - np.mean(returns)
     variance = np.mean(residual**2)
@@ -155,7 +156,7 @@ class _BlockSums:
         self.length = np.array([len(part) for part in parts])
         self.first = np.array([part.sum(axis=0) for part in parts])
         self.second = np.array([(part**2).sum(axis=0) for part in parts])
-        self.flat = _FLAT * np.abs(returns).max(axis=0)
+        self.flat = FLAT * np.abs(returns).max(axis=0)
 
     def sharpe(self, halves: NDArray[np.bool_]) -> Array:
         """Splits x configurations. Added block by block, not by a matrix product: equal configurations stay exactly equal."""

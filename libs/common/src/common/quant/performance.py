@@ -8,7 +8,7 @@ risk-free rate is zero. What is undefined (too few periods, nothing to divide by
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,6 +18,8 @@ from common.model.time import NS_PER_DAY
 
 Array: TypeAlias = NDArray[np.float64]
 Number: TypeAlias = "float | np.floating[Any]"
+
+FLAT: Final = 1e-10  # a standard deviation below this share of the largest return is rounding
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +93,7 @@ def cum_returns_final(returns: Array) -> float | None:
 
 def annual_return(returns: Array, annualization: float) -> float | None:
     """Compound growth per year. None after a loss of more than everything."""
-    if not returns.size:
+    if not returns.size or np.min(returns) < -1.0:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         return _defined(np.prod(1.0 + returns) ** (annualization / returns.size) - 1.0)
@@ -103,10 +105,15 @@ def annual_volatility(returns: Array, annualization: float) -> float | None:
 
 
 def sharpe_ratio(returns: Array, annualization: float) -> float | None:
-    """Mean over standard deviation, annualized. None where all returns are equal."""
-    if returns.size < 2 or returns.max() == returns.min():
+    """Mean over standard deviation, annualized. None where all returns are equal, but for rounding."""
+    if returns.size < 2 or is_flat(returns):
         return None
     return _ratio(np.mean(returns) * np.sqrt(annualization), np.std(returns, ddof=1))
+
+
+def is_flat(returns: Array) -> bool:
+    """Whether all returns are equal, but for rounding."""
+    return bool(np.std(returns) <= FLAT * np.max(np.abs(returns)))
 
 
 def sortino_ratio(returns: Array, annualization: float) -> float | None:

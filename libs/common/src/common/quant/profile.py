@@ -15,7 +15,8 @@ from common.quant.profile_levels import SHARE
 POC, VAH, VAL, NODE = range(4)
 _HOUR, _RUNS, _CLOSED, _COUNT, _FLOOR, _PEAK, _HAS_VOLUME = range(4, 11)
 _HEAD: Final = 11
-_CELLS: Final = 16  # prices at most in an hour
+_CELLS: Final = 24  # prices in an hour, on average over the days: a wild hour may have more, as most have fewer
+_LEAST: Final = 8  # prices that an hour may have however many the others took
 _CELL: Final = 2  # words of a cell: bin, volume
 _SPAN: Final = 1024  # bins that levels are looked for in, half of them below the last price
 
@@ -44,9 +45,10 @@ def profile_step(
 
     A bar's volume counts at its typical price, (high + low + close) / 3. The levels are those of the last 24 `days` hours that
     have bars and are over (hours as in `common.quant.adaptive`), so they change once an hour; NaN until there are so many.
-    Of a market that never had a volume bars are counted instead. Two things are left coarse to keep the state small: an hour
-    knows 16 prices, what is traded at others counts at the nearest of them; and what was traded further than 512 bins
-    (two thirds up or two fifths down) from the last price is left out.
+    Of a market that never had a volume bars are counted instead. Two things are left coarse to keep the state small: where the
+    last 24 `days` hours were traded at more than 16 prices each on average, an hour knows 8 of them, and what is traded at others
+    counts at the nearest of those; and what was traded further than 512 bins (two thirds up or two fifths down) from the last
+    price is left out.
 
     `state` is float64[profile_words]: four results; running hour, whether it has bars, hours closed, cells ever made,
     lowest bin of the histogram, its largest volume, whether there ever was a volume; the histogram; where each hour's cells begin; the cells of all hours.
@@ -70,24 +72,32 @@ def profile_step(
 
 @kernel
 def _add(state: Floats, place: int, volume: float, hours: int) -> None:
-    """A bar joins the cell of its price in the running hour, or opens it, or joins the nearest one if all are taken."""
+    """A bar joins the cell of its price in the running hour, or opens it, or joins the nearest one if there is no room. The first
+    volume ever makes all cells before it void.
+    """
     starts = state[_HEAD + _SPAN : _HEAD + _SPAN + hours + 1]
     cells = state[_HEAD + _SPAN + hours + 1 :]
     slots, of_hour = (hours + 1) * _CELLS, int(state[_CLOSED]) % (hours + 1)
     if volume > 0.0 and state[_HAS_VOLUME] == 0.0:
         state[_HAS_VOLUME] = 1.0
-        cells[1::_CELL] = 0.0
+        starts[:] = state[_COUNT]
     weight = volume if state[_HAS_VOLUME] > 0.0 else 1.0
     if state[_RUNS] == 0.0:
         state[_RUNS] = 1.0
         starts[of_hour] = state[_COUNT]
+    if weight == 0.0:
+        return
     first, count = int(starts[of_hour]), int(state[_COUNT])
     nearest, off = count, np.inf
     for number in range(first, count):
         away = abs(cells[number % slots * _CELL] - place)
         if away < off:
             nearest, off = number, away
-    if off == 0.0 or count - first == _CELLS:
+    oldest = int(
+        starts[(int(state[_CLOSED]) + 2) % (hours + 1)]
+    )  # of the hours that are in the days when this one is over
+    full = count - first >= _LEAST and count - oldest >= slots - _LEAST * hours
+    if off == 0.0 or full:
         cells[nearest % slots * _CELL + 1] += weight
         return
     at = count % slots * _CELL

@@ -82,8 +82,13 @@ class Grid(msgspec.Struct, frozen=True):
 @cache
 def shipped() -> Mapping[str, Strategy]:
     """The ten strategies by id; a sweep has no kernel for the optional ones."""
+    return {name: strategy for name, strategy in _all_shipped().items() if not strategy.optional}
+
+
+@cache
+def _all_shipped() -> Mapping[str, Strategy]:
     files = (path for path in sorted(SHIPPED.glob("*.py")) if not path.name.startswith("_"))
-    return {strategy.id: strategy for strategy in map(load_file, files) if not strategy.optional}
+    return {strategy.id: strategy for strategy in map(load_file, files)}
 
 
 def load(path: Path, config: Mapping[str, Any]) -> Grid:
@@ -150,7 +155,9 @@ def _of_set(where: str, table: Any, defaults: _Defaults) -> Iterator[Configurati
         return
     strategy = shipped().get(one.strategy)
     if strategy is None:
-        yield Refused(where, f"strategy = {one.strategy!r}; expected one of {', '.join(sorted(shipped()))}")
+        also = ": it is optional, which `ballast optimize` can search" if one.strategy in _all_shipped() else ""
+        expected = ", ".join(sorted(shipped()))
+        yield Refused(where, f"strategy = {one.strategy!r}{also}; expected one of {expected}")
         return
     known = used(strategy)
     for key in sorted(set(one.params) - set(known)):

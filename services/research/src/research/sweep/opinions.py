@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.quant.kernel import Floats, Ints, kernel
+from signals.rules import NEAREST_STOP, ROUNDING
 
 Codes: TypeAlias = NDArray[np.int8]
 Words: TypeAlias = NDArray[np.uint64]
@@ -50,49 +51,61 @@ def _sign(value: float) -> int:
 
 
 @kernel
-def _cross(a: Floats, b: Floats, codes: Codes) -> None:
+def _apart(a: float, b: float, price: float) -> float:
+    """`signals.rules.significant` of a - b."""
+    return a - b if abs(a - b) > ROUNDING * price else 0.0
+
+
+@kernel
+def _cross(closes: Floats, a: Floats, b: Floats, codes: Codes) -> None:
     for i in range(codes.size):
-        codes[i] = np.int8(a[i + 1] > b[i + 1]) - np.int8(a[i + 1] < b[i + 1])
+        gap, rounding = a[i + 1] - b[i + 1], ROUNDING * closes[i + 1]
+        codes[i] = np.int8(gap > rounding) - np.int8(gap < -rounding)
 
 
 @kernel
 def _price(closes: Floats, slow: Floats, codes: Codes) -> None:
     for i in range(codes.size):
-        gap = closes[i + 1] - slow[i + 1]
-        codes[i] = 0 if gap * (slow[i + 1] - slow[i]) <= 0.0 else _sign(gap)
+        close = closes[i + 1]
+        gap = _apart(close, slow[i + 1], close)
+        codes[i] = 0 if gap * _apart(slow[i + 1], slow[i], close) <= 0.0 else _sign(gap)
 
 
 @kernel
-def _slope(average: Floats, atr: Floats, codes: Codes) -> None:
+def _slope(closes: Floats, average: Floats, atr: Floats, codes: Codes) -> None:
     for i in range(codes.size):
-        slope = average[i + 1] - average[i]
+        slope = _apart(average[i + 1], average[i], closes[i + 1])
         codes[i] = 0 if abs(slope) < 0.05 * atr[i + 1] else _sign(slope)
 
 
 @kernel
-def _triple(fast: Floats, middle: Floats, slow: Floats, codes: Codes) -> None:
+def _triple(closes: Floats, fast: Floats, middle: Floats, slow: Floats, codes: Codes) -> None:
     for i in range(codes.size):
-        mixed = (fast[i + 1] - middle[i + 1]) * (middle[i + 1] - slow[i + 1]) <= 0.0
+        close = closes[i + 1]
+        mixed = _apart(fast[i + 1], middle[i + 1], close) * _apart(middle[i + 1], slow[i + 1], close) <= 0.0
         codes[i] = 0 if mixed else _sign(fast[i + 1] - slow[i + 1])
 
 
 @kernel
 def _envelope(closes: Floats, middle: Floats, atr: Floats, width: float, codes: Codes) -> None:
     for i in range(codes.size):
-        gap, band = closes[i + 1] - middle[i + 1], width * atr[i + 1]
+        close = closes[i + 1]
+        gap, band = _apart(close, middle[i + 1], close), width * atr[i + 1]
         if abs(gap) > band > 0.0:
             codes[i] = _sign(gap)
         else:
-            codes[i] = 0 if gap * (closes[i] - middle[i]) <= 0.0 else SAME
+            codes[i] = 0 if gap * _apart(closes[i], middle[i], close) <= 0.0 else SAME
 
 
 @kernel
 def _pullback(closes: Floats, fast: Floats, slow: Floats, codes: Codes) -> None:
     for i in range(codes.size):
-        over, trend = closes[i + 1] - fast[i + 1], closes[i + 1] - slow[i + 1]
-        if trend * (closes[i] - slow[i]) <= 0.0:
+        close = closes[i + 1]
+        over, was_over = _apart(close, fast[i + 1], close), _apart(closes[i], fast[i], close)
+        above, was_above = _apart(close, slow[i + 1], close), _apart(closes[i], slow[i], close)
+        if above * was_above <= 0.0:
             codes[i] = 0
-        elif over * (closes[i] - fast[i]) <= 0.0 and over * (fast[i + 1] - slow[i + 1]) > 0.0 and over * trend > 0.0:
+        elif over * was_over <= 0.0 and over * _apart(fast[i + 1], slow[i + 1], close) > 0.0 and over * above > 0.0:
             codes[i] = _sign(over)
         else:
             codes[i] = SAME
@@ -102,13 +115,13 @@ def _pullback(closes: Floats, fast: Floats, slow: Floats, codes: Codes) -> None:
 def _codes(numbers: Ints, c: int, width: float, closes: Floats, features: Floats, codes: Codes) -> None:
     family, a, b = numbers[FAMILY, c], features[numbers[FIRST, c]], features[numbers[SECOND, c]]
     if family == 0:
-        _cross(a, b, codes)
+        _cross(closes, a, b, codes)
     elif family == 1:
         _price(closes, a, codes)
     elif family == 2:
-        _slope(a, b, codes)
+        _slope(closes, a, b, codes)
     elif family == 3:
-        _triple(a, b, features[numbers[THIRD, c]], codes)
+        _triple(closes, a, b, features[numbers[THIRD, c]], codes)
     elif family == 4:
         _envelope(closes, a, b, width, codes)
     else:
@@ -167,7 +180,7 @@ def _own_stop(closes: Floats, atr: Floats, width: float, codes: Codes, i: int, o
     """Stop of an envelope's last opinion up to bar `i` of the block; `otherwise` where that was given before the block."""
     while i >= 0 and (codes[i] == SAME or codes[i] == 0):
         i -= 1
-    return otherwise if i < 0 else min(width * atr[i + 1] / closes[i + 1], 0.5)
+    return otherwise if i < 0 else max(NEAREST_STOP, min(width * atr[i + 1] / closes[i + 1], 0.5))
 
 
 @kernel

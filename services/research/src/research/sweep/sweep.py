@@ -83,7 +83,8 @@ def sweep(
             results.append(_finished(store, of, configurations, costs, frame, clock))
         progress(len(groups), len(groups))
     if not results:
-        why = f": {refused[0].where}: {refused[0].reason}" if refused else ""
+        first = next(iter((*grid.refused, *refused)), None)
+        why = f": {first.where}: {first.reason}" if first else ""
         raise DataError(f"sweep {grid.name}: none of its configurations can run{why}")
     measured = [one for result in results for one in result.measured]
     curves = np.concatenate([result.curves() for result in results], axis=1)

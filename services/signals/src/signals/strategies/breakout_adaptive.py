@@ -28,12 +28,13 @@ from signals.api import (
     Timeframe,
     signs,
 )
-from signals.rules import ALWAYS, trend_opinion
+from signals.rules import ALWAYS, require_positive, significant, stop_at, trend_opinion
 
 PERIODS = {"period": 48, "width": 2.0, "hours": 24, "days": 30, "least": 0.5, "most": 2.0}
 
 
 def features(p: Params) -> Mapping[str, Feature]:
+    require_positive(p, "width")
     if not 0.0 < p["least"] <= 1.0 <= p["most"]:
         raise ValueError(f"least = {p['least']!r}, most = {p['most']!r}: expected 0 < least <= 1 <= most")
     return {
@@ -46,13 +47,13 @@ def features(p: Params) -> Mapping[str, Feature]:
 def decide(ctx: Context) -> Opinion | None:
     p, close, middle = ctx.params, ctx.bar.close, ctx.now["middle"]
     times = multiplier(ctx.now["percentile"], p["least"], p["most"])
-    gap, band = close - middle, p["width"] * times * ctx.now["atr"]
+    gap, band = significant(close - middle, close), p["width"] * times * ctx.now["atr"]
     reason = f"close {close:.6g}, SMA {p['period']} at {middle:.6g} +- {band:.3g}; "
     reason += explain(ctx.now["percentile"], times, of_hours=int(p["hours"]), of_days=int(p["days"]))
     if abs(gap) > band > 0:
         opinion = trend_opinion(ctx, gap, full=2 * band, reason=f"broken out: {reason}")
-        return msgspec.structs.replace(opinion, stop_fraction=min(band / close, 0.5))
-    if gap * (ctx.prev_close - ctx.before["middle"]) <= 0:
+        return msgspec.structs.replace(opinion, stop_fraction=stop_at(band, close))
+    if gap * significant(ctx.prev_close - ctx.before["middle"], close) <= 0:
         return Opinion(direction=Direction.FLAT, strength=0.0, reason=f"back at the average: {reason}")
     return None
 
@@ -60,8 +61,8 @@ def decide(ctx: Context) -> Opinion | None:
 def directions(h: History) -> Signs:
     p = h.params
     times = multipliers(np.ascontiguousarray(h.now["percentile"]), p["least"], p["most"])
-    gap, band = h.close - h.now["middle"], p["width"] * times * h.now["atr"]
-    back = gap * (h.prev_close - h.before["middle"]) <= 0
+    gap, band = significant(h.close - h.now["middle"], h.close), p["width"] * times * h.now["atr"]
+    back = gap * significant(h.prev_close - h.before["middle"], h.close) <= 0
     said: Signs = np.where((abs(gap) > band) & (band > 0), signs(gap), np.where(back, 0, STANDS)).astype(np.int8)
     return said
 

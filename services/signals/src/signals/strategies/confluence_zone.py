@@ -23,7 +23,7 @@ from signals.api import (
     Tier,
     Timeframe,
 )
-from signals.rules import ELEVATED, NORMAL
+from signals.rules import ELEVATED, NORMAL, require_positive
 
 OWN = Timeframe.M5
 PERIODS = {"fast": 20, "slow": 50, "momentum": 12, "atr": 14, "usual": 100, "wildest": 2.0}
@@ -31,6 +31,9 @@ PROFILE = {"days": 7, "zone": 0.005, "full": 0.5, "least": 0.5}
 
 
 def features(p: Params) -> Mapping[str, Feature]:
+    require_positive(p, "zone", "full")
+    if not 0.0 < p["least"] <= 1.0:
+        raise ValueError(f"least = {p['least']!r}: expected a number above 0, at most 1")
     return {**confluence.features(p), **profile.features(p)}
 
 

@@ -1,4 +1,6 @@
-"""A break out of an envelope of two ATR around an average; out when price is back at the average. The stop is two ATR."""
+"""A break out of an envelope of two ATR around an average; out when price is back at the average. The stop is two ATR, 0.05 % of
+the price at least.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +24,29 @@ from signals.api import (
     Tier,
     signs,
 )
-from signals.rules import NORMAL, trend_opinion
+from signals.rules import NORMAL, require_positive, significant, stop_at, trend_opinion
 
 
 def features(p: Params) -> Mapping[str, Feature]:
+    require_positive(p, "width")
     return {"middle": Sma(p["period"]), "atr": Atr(14)}
 
 
 def decide(ctx: Context) -> Opinion | None:
     close, middle, band = ctx.bar.close, ctx.now["middle"], ctx.params["width"] * ctx.now["atr"]
-    gap, reason = close - middle, f"close {close:.6g}, SMA {ctx.params['period']} at {middle:.6g} +- {band:.3g}"
+    gap = significant(close - middle, close)
+    reason = f"close {close:.6g}, SMA {ctx.params['period']} at {middle:.6g} +- {band:.3g}"
     if abs(gap) > band > 0:
         opinion = trend_opinion(ctx, gap, full=2 * band, reason=f"{reason}: broken out")
-        return msgspec.structs.replace(opinion, stop_fraction=min(band / close, 0.5))
-    if gap * (ctx.prev_close - ctx.before["middle"]) <= 0:
+        return msgspec.structs.replace(opinion, stop_fraction=stop_at(band, close))
+    if gap * significant(ctx.prev_close - ctx.before["middle"], close) <= 0:
         return Opinion(direction=Direction.FLAT, strength=0.0, reason=f"{reason}: back at the average")
     return None
 
 
 def directions(h: History) -> Signs:
-    gap, band = h.close - h.now["middle"], h.params["width"] * h.now["atr"]
-    back = gap * (h.prev_close - h.before["middle"]) <= 0
+    gap, band = significant(h.close - h.now["middle"], h.close), h.params["width"] * h.now["atr"]
+    back = gap * significant(h.prev_close - h.before["middle"], h.close) <= 0
     said: Signs = np.where((abs(gap) > band) & (band > 0), signs(gap), np.where(back, 0, STANDS)).astype(np.int8)
     return said
 

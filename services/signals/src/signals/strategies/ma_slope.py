@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signals.api import Atr, Context, Direction, Feature, History, Opinion, Params, Signs, Strategy, Tier, Wma, signs
-from signals.rules import MEDIUM, ONLY_NORMAL, trades_in, trend_opinion
+from signals.rules import MEDIUM, ONLY_NORMAL, significant, trades_in, trend_opinion
 
 
 def features(p: Params) -> Mapping[str, Feature]:
@@ -13,7 +13,7 @@ def features(p: Params) -> Mapping[str, Feature]:
 
 
 def decide(ctx: Context) -> Opinion | None:
-    slope, atr = ctx.now["average"] - ctx.before["average"], ctx.now["atr"]
+    slope, atr = significant(ctx.now["average"] - ctx.before["average"], ctx.bar.close), ctx.now["atr"]
     reason = f"WMA {ctx.params['slow']} moves {slope:+.3g} a bar, ATR {atr:.3g}"
     if abs(slope) < 0.05 * atr:
         return Opinion(direction=Direction.FLAT, strength=0.0, reason=f"{reason}: flat")
@@ -21,7 +21,7 @@ def decide(ctx: Context) -> Opinion | None:
 
 
 def directions(h: History) -> Signs:
-    slope = h.now["average"] - h.before["average"]
+    slope = significant(h.now["average"] - h.before["average"], h.close)
     return signs(slope) * ~(abs(slope) < 0.05 * h.now["atr"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signals.api import Atr, Context, Feature, History, Macd, MacdSignal, Opinion, Params, Signs, Strategy, Tier, signs
-from signals.rules import NORMAL, trend_opinion
+from signals.rules import NORMAL, significant, trend_opinion
 
 
 def features(p: Params) -> Mapping[str, Feature]:
@@ -19,11 +19,11 @@ def features(p: Params) -> Mapping[str, Feature]:
 def decide(ctx: Context) -> Opinion | None:
     line, signal = ctx.now["line"], ctx.now["signal"]
     reason = f"MACD {line:+.3g}, its signal {signal:+.3g}"
-    return trend_opinion(ctx, line - signal, full=0.25 * ctx.now["atr"], reason=reason)
+    return trend_opinion(ctx, significant(line - signal, ctx.bar.close), full=0.25 * ctx.now["atr"], reason=reason)
 
 
 def directions(h: History) -> Signs:
-    return signs(h.now["line"] - h.now["signal"])
+    return signs(significant(h.now["line"] - h.now["signal"], h.close))
 
 
 strategy = Strategy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signals.api import Atr, Context, Direction, Feature, History, Opinion, Params, Signs, Sma, Strategy, Tier, signs
-from signals.rules import ALWAYS, SLOW, trades_in, trend_opinion
+from signals.rules import ALWAYS, SLOW, significant, trades_in, trend_opinion
 
 
 def features(p: Params) -> Mapping[str, Feature]:
@@ -13,16 +13,17 @@ def features(p: Params) -> Mapping[str, Feature]:
 
 
 def decide(ctx: Context) -> Opinion | None:
-    slow, slope = ctx.now["slow"], ctx.now["slow"] - ctx.before["slow"]
-    gap = ctx.bar.close - slow
-    reason = f"close {ctx.bar.close:.6g}, SMA {ctx.params['slow']} at {slow:.6g} with slope {slope:+.3g}"
+    close, slow = ctx.bar.close, ctx.now["slow"]
+    gap, slope = significant(close - slow, close), significant(slow - ctx.before["slow"], close)
+    reason = f"close {close:.6g}, SMA {ctx.params['slow']} at {slow:.6g} with slope {slope:+.3g}"
     if gap * slope <= 0:
         return Opinion(direction=Direction.FLAT, strength=0.0, reason=f"{reason}: side and slope disagree")
     return trend_opinion(ctx, gap, full=5 * ctx.now["atr"], reason=reason)
 
 
 def directions(h: History) -> Signs:
-    gap, slope = h.close - h.now["slow"], h.now["slow"] - h.before["slow"]
+    gap = significant(h.close - h.now["slow"], h.close)
+    slope = significant(h.now["slow"] - h.before["slow"], h.close)
     return signs(gap) * ~(gap * slope <= 0)
 
 

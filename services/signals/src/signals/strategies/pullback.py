@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from signals.api import STANDS, Context, Direction, Feature, History, Opinion, Params, Signs, Sma, Strategy, Tier, signs
-from signals.rules import NORMAL, trend_opinion
+from signals.rules import NORMAL, significant, trend_opinion
 
 
 def features(p: Params) -> Mapping[str, Feature]:
@@ -19,20 +19,22 @@ def features(p: Params) -> Mapping[str, Feature]:
 
 def decide(ctx: Context) -> Opinion | None:
     close, fast, slow = ctx.bar.close, ctx.now["fast"], ctx.now["slow"]
-    over, was_over = close - fast, ctx.prev_close - ctx.before["fast"]
+    over, was_over = significant(close - fast, close), significant(ctx.prev_close - ctx.before["fast"], close)
+    above, was_above = significant(close - slow, close), significant(ctx.prev_close - ctx.before["slow"], close)
     reason = f"close {close:.6g}, SMA {ctx.params['fast']} at {fast:.6g}, SMA {ctx.params['slow']} at {slow:.6g}"
-    if (close - slow) * (ctx.prev_close - ctx.before["slow"]) <= 0:
+    if above * was_above <= 0:
         return Opinion(direction=Direction.FLAT, strength=0.0, reason=f"{reason}: the slow average is crossed")
-    if over * was_over <= 0 and over * (fast - slow) > 0 and over * (close - slow) > 0:
+    if over * was_over <= 0 and over * significant(fast - slow, close) > 0 and over * above > 0:
         return trend_opinion(ctx, over, full=0.0, reason=f"{reason}: a pullback ends")
     return None
 
 
 def directions(h: History) -> Signs:
-    fast, slow = h.now["fast"], h.now["slow"]
-    over, was_over = h.close - fast, h.prev_close - h.before["fast"]
-    crossed = (h.close - slow) * (h.prev_close - h.before["slow"]) <= 0
-    ends = (over * was_over <= 0) & (over * (fast - slow) > 0) & (over * (h.close - slow) > 0)
+    close, fast, slow = h.close, h.now["fast"], h.now["slow"]
+    over, was_over = significant(close - fast, close), significant(h.prev_close - h.before["fast"], close)
+    above, was_above = significant(close - slow, close), significant(h.prev_close - h.before["slow"], close)
+    crossed = above * was_above <= 0
+    ends = (over * was_over <= 0) & (over * significant(fast - slow, close) > 0) & (over * above > 0)
     said: Signs = np.where(crossed, 0, np.where(ends, signs(over), STANDS)).astype(np.int8)
     return said
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signals.api import Atr, Context, Feature, History, Opinion, Params, Signs, Sma, Strategy, Tier, signs
-from signals.rules import ALWAYS, MEDIUM, trades_in, trend_opinion
+from signals.rules import ALWAYS, MEDIUM, significant, trades_in, trend_opinion
 
 
 def features(p: Params) -> Mapping[str, Feature]:
@@ -15,11 +15,11 @@ def features(p: Params) -> Mapping[str, Feature]:
 def decide(ctx: Context) -> Opinion | None:
     fast, slow = ctx.now["fast"], ctx.now["slow"]
     reason = f"SMA {ctx.params['fast']} at {fast:.6g}, SMA {ctx.params['slow']} at {slow:.6g}"
-    return trend_opinion(ctx, fast - slow, full=2 * ctx.now["atr"], reason=reason)
+    return trend_opinion(ctx, significant(fast - slow, ctx.bar.close), full=2 * ctx.now["atr"], reason=reason)
 
 
 def directions(h: History) -> Signs:
-    return signs(h.now["fast"] - h.now["slow"])
+    return signs(significant(h.now["fast"] - h.now["slow"], h.close))
 
 
 strategy = Strategy(
