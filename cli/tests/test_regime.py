@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ballast_cli.configuration import effective
 from ballast_cli.main import app
 from ballast_cli.regime_bench import regime as bench
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from regime.models import Models, load_models
 
 SPAN = ["--from", "2014-01-01", "--to", "2016-01-01"]
@@ -33,6 +33,22 @@ def test_fitted_models_are_written_and_then_taken(tmp_path: Path) -> None:
     for one in result["series"]:
         assert sum(one["models"][key] for key in ("bull", "bear", "sideways")) == pytest.approx(1.0, abs=1e-4)
         assert sum(held["share"] for held in one["persistence"].values()) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.req("REG-05")
+@pytest.mark.parametrize("file", ["none/models.json", "."])
+def test_a_file_that_cannot_be_written_is_said_before_the_fit(tmp_path: Path, file: str) -> None:
+    said = CliRunner().invoke(app, ["regime", "fit", "--write", str(tmp_path / file), *SPAN])
+    assert isinstance(said.exception, ConfigError)
+    assert "expected a file" in str(said.exception)
+    assert "fitting" not in said.output
+
+
+@pytest.mark.req("REG-04")
+def test_a_timeframe_that_the_data_does_not_have_is_one_clear_error() -> None:
+    said = CliRunner().invoke(app, ["regime", "show", "--timeframe", "1h", *SPAN])
+    assert isinstance(said.exception, DataError)
+    assert "timeframe 1h: no bars in this data" in str(said.exception)
 
 
 @pytest.mark.req("REG-05")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from ballast_cli.main import app
 from ballast_cli.output import OK, WrongArgumentError
 from common.errors import ConfigError, DataError
+from common.model.time import Timeframe
+from regime.models import Models, load_models
 
 HEAD = "timestamp,instrument,label\n"
 LABELS = HEAD + "2017-01-01,EURUSD,sideways\n2017-04-01,EURUSD,bull\n2017-09-08,EURUSD,bear\n2017-11-07,EURUSD,bull\n"
@@ -44,6 +47,17 @@ def test_your_own_labels_are_what_is_judged_by(tmp_path: Path) -> None:
     assert score["trend"]["delay"]["changes"] == 2
     assert score["stress"]["accuracy"] is None
     assert page.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.req("REG-09")
+def test_models_that_have_nothing_to_say_are_named(tmp_path: Path) -> None:
+    daily = [model for model in load_models("builtin").models if model.timeframe is Timeframe.D1]
+    (tmp_path / "daily.json").write_bytes(msgspec.json.encode(Models(models=tuple(daily))))
+    models = ["--models", str(tmp_path / "daily.json")]
+    ran = CliRunner().invoke(app, ["evaluate", "regime", "--data", "builtin-h1", *models, "--json"])
+    assert ran.exit_code == OK, ran.output
+    assert "builtin-h1 1h: not judged by models, none is of 1h" in ran.stderr
+    assert "models" not in json.loads(ran.stdout)["real"][0]["judges"]
 
 
 @pytest.mark.req("REG-09")

@@ -39,7 +39,10 @@ def fit(
     """Fit models of regimes to recorded prices, and write them to a file."""
     from ballast_cli.configuration import effective
     from ballast_cli.regime_views import written
+    from ballast_cli.runs import check
     from research.regimes.fit_data import fit_data, fit_worlds
+
+    check(write, "--write")
 
     def progress(said: str) -> None:
         output.err.print(f"fitting {said}", markup=False)

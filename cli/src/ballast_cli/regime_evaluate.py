@@ -55,6 +55,7 @@ def regime(
     from common.runtime.settings import section
     from regime.models import load_models
     from regime.settings import Settings
+    from research.regimes.evaluate import MODELS
     from research.regimes.summary import as_json as plain
     from research.regimes.summary import evaluate as run
     from research.regimes.summary import of_fields
@@ -75,6 +76,9 @@ def regime(
         from research.regimes.report import write
 
         write(report, found)
+    for field in (*found.labeled, *found.real):
+        if fitted.models and MODELS not in field.judges:
+            output.err.print(f"{field.name}: not judged by models, none is of {field.timeframe}", markup=False)
     if as_json:
         output.answer(plain(found), True)
     else:
@@ -100,20 +104,22 @@ def _real(
     """Each timeframe that the data can make. Raises DataError where there is none."""
     from research.regimes import given
 
-    name, found = config["run"]["data"], []
-    labeled = None if labels is None else given.read_labels(labels)
-    for timeframe in given.JUDGED:
-        series = given.series_of(config, timeframe)
-        if not series:
-            continue
-        if labeled is None or labels is None:
-            known, source = [given.by_rule(one) for one in series], "labels by turning points and realized volatility"
-        else:
-            known, source = given.match(series, labeled, labels), f"labels of {labels.name}"
-        found.append(given.field_of(f"{Path(name).name} {timeframe}", source, known, models, settings, said))
-    if not found:
+    name, written = config["run"]["data"], None if labels is None else given.read_labels(labels)
+    series = [one for timeframe in given.JUDGED for one in given.series_of(config, timeframe)]
+    if not series:
         raise DataError(f"data {name!r}: no instrument has {given.LEAST_BARS:,} bars of 1h or 1d")
-    return found
+    if written is None or labels is None:
+        known, source = [given.by_rule(one) for one in series], "labels by turning points and realized volatility"
+    else:
+        known, source = given.match(series, written, labels), f"labels of {labels.name}"
+    by_timeframe = {
+        timeframe: [one for one in known if one.series.timeframe is timeframe] for timeframe in given.JUDGED
+    }
+    return [
+        given.field_of(f"{Path(name).name} {timeframe}", source, those, models, settings, said)
+        for timeframe, those in by_timeframe.items()
+        if those
+    ]
 
 
 def _print(found: Evaluation) -> None:
@@ -165,7 +171,7 @@ def _cells(score: Score) -> list[str]:
     flags = [level.trend if level else None for level in levels]
     return [
         _share(accuracy.value if accuracy else None),
-        f"{accuracy.low:.0%}-{accuracy.high:.0%}" if accuracy else "-",
+        f"{accuracy.low:.0%}-{accuracy.high:.0%}" if accuracy and accuracy.low is not None else "-",
         _share(score.trend.balanced_accuracy),
         _share(stress.value if stress else None),
         "-" if score.trend.delay.median is None else f"{score.trend.delay.median:,.0f}",

@@ -44,6 +44,8 @@ def views(config: Mapping[str, Any], timeframes: Sequence[Timeframe]) -> dict[st
     base = [(one.instrument_id, one.bars.step, _prices(one)) for one in market.contents.series if one.is_base]
     crisis = crisis_by_slice(market.ts, base, settings)
     there = [one for one in market.contents.series if one.timeframe in timeframes and one.bars.close.size]
+    if not there:
+        raise DataError(f"timeframe {', '.join(timeframes)}: no bars in this data")
     return {
         "until": iso(int(market.ts[-1])),
         "crisis_share": None if crisis is None else round(float(np.mean(crisis > 0.0)), 5),

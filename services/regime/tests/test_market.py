@@ -93,6 +93,39 @@ def test_neither_correlation_alone_nor_two_instruments_are_a_crisis(
     assert not any(step.market and step.market.crisis for step in said)
 
 
+@pytest.mark.req("REG-03")
+@pytest.mark.parametrize("left", [2, 1])
+def test_a_crisis_does_not_go_on_for_ever_because_most_instruments_have_fallen_silent(left: int) -> None:
+    market = slices(moves(2_300, spike=SPIKE))
+    silent = [msgspec.structs.replace(one, bars=one.bars[:left]) if one.step > 740 else one for one in market]
+    said = answers(silent)
+    crisis = [i for i, step in enumerate(said) if step.market and step.market.crisis]
+    assert SPIKE.start < crisis[0] < crisis[-1] <= 740 + 24 * 60
+    last = market_of(said[-1])
+    assert last.mean_correlation is None  # three have to be there
+    assert Regime.CRISIS not in {reading.regime for reading in said[-1].readings}
+
+
+@pytest.mark.req("REG-03", "REG-07")
+def test_who_has_fallen_silent_is_no_part_of_the_score_and_who_is_back_is() -> None:
+    market = slices(moves(2_400, spike=SPIKE), change=lambda bar, step: msgspec.structs.replace(bar, spread_close=0.01))
+    wide = [msgspec.structs.replace(one.bars[3], spread_close=0.05 if one.step > 700 else 0.01) for one in market]
+    bars = [(*one.bars[:3], last) for one, last in zip(market, wide, strict=True)]
+    gone = [of[:3] if 740 < step <= 2_390 else of for step, of in enumerate(bars, start=1)]
+    said = answers([msgspec.structs.replace(one, bars=of) for one, of in zip(market, gone, strict=True)])
+    assert market_of(said[745]).spread == pytest.approx(0.25, abs=0.01)  # one of four, as wide as can be
+    assert market_of(said[2_380]).spread == pytest.approx(0.0, abs=0.01)
+    assert market_of(said[-1]).spread == pytest.approx(0.25, abs=0.05)
+
+
+@pytest.mark.req("REG-03")
+def test_what_moves_first_after_hours_of_standing_still_is_no_correlation() -> None:
+    returns = moves(1_600, seed=5)
+    returns[1_000:1_500] = 0.0
+    said = [market_of(step).mean_correlation for step in answers(slices(returns))[990:1_510]]
+    assert all(value is not None and value < 0.6 for value in said)
+
+
 @pytest.mark.req("REG-03", "RES-01")
 @examples(max_examples=25, deadline=None)
 @given(

@@ -118,6 +118,20 @@ def test_a_word_that_comes_too_late_or_for_nobody_changes_nothing_and_says_why(d
     assert not detector.state.overrides.running
 
 
+@pytest.mark.req("REG-08")
+def test_who_lifts_what_was_never_set_for_an_instrument_is_told_what_it_is_still_under(
+    detector: RegimeDetector,
+) -> None:
+    (nothing,) = detector.handle(word(None, until=9))
+    assert nothing.reason == "nothing was set; the bank speaks"
+    detector.handle(word(Regime.CRISIS, until=50, instrument_id=""))
+    (still,) = detector.handle(word(None, until=9))
+    assert still.reason == (
+        "nothing was set for it alone, CRISIS for all goes on until 1970-01-01T00:50:00Z; the bank speaks"
+    )
+    assert regimes(detector.handle(slice_at(2)))[EUR] == (Regime.CRISIS, "ann")
+
+
 words = st.builds(
     word,
     regime=st.none() | st.sampled_from(Regime),

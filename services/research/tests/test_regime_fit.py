@@ -13,8 +13,12 @@ from common.model.time import NS_PER_DAY, Timeframe
 from common.runtime.settings import load
 from regime.models import Model, Models, load_models
 from regime.models_history import look_back
+from research.fast.market import Bars
+from research.fast.market import Series as MarketSeries
 from research.regimes.fit import Sample, fit_model, logistic
-from research.regimes.fit_data import fit_data
+from research.regimes.fit_data import fit_data, sample
+from research.regimes.given import by_rule
+from research.regimes.judges import Series
 from research.regimes.labels import changes_within
 from research.regimes.markets import Market, simulate
 from research.regimes.worlds import WORLDS
@@ -91,6 +95,54 @@ def test_fitting_twice_gives_the_same_model() -> None:
 def test_too_few_bars_are_an_error() -> None:
     with pytest.raises(ValueError, match="at least 200 bars"):
         fit_model([labeled(simulate(CRYPTO, 1, 100))], timeframe=Timeframe.H1)
+
+
+def still(bars: int) -> Sample:
+    market = simulate(CRYPTO, 1, bars)
+    return Sample(np.ones((bars, 3)), market.ts)
+
+
+@pytest.mark.req("REG-05")
+@pytest.mark.parametrize("unlabeled", [True, False])
+def test_prices_that_do_not_move_or_have_no_labels_are_one_clear_error(unlabeled: bool) -> None:
+    nothing = np.full(2_000, -1, np.int8)
+    market = simulate(CRYPTO, 1, 2_000)
+    sample = still(2_000) if unlabeled else labeled(market)._replace(trend=nothing)
+    with pytest.raises(ValueError, match=r"^0 bars have labels, expected at least 100"):
+        fit_model([sample], timeframe=Timeframe.H1)
+
+
+@pytest.mark.req("REG-05")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bars", [1, 30, 2_000])
+def test_an_instrument_that_says_nothing_does_not_spoil_the_others(bars: int) -> None:
+    market = simulate(CRYPTO, 1, 3_000)
+    bare = Sample(market.high_low_close, market.ts)
+    assert fit_model([still(bars), bare], timeframe=Timeframe.H1) == fit_model([bare], timeframe=Timeframe.H1)
+
+
+@pytest.mark.req("REG-06")
+def test_bars_that_do_not_reach_two_days_ahead_leave_chances_to_the_transition_matrix() -> None:
+    found = fit_model([labeled(simulate(CRYPTO, 1, 600))], timeframe=Timeframe.M5)
+    assert (found.change_24h is None, found.change_48h is None) == (False, True)
+    assert load_models(msgspec.json.encode(Models(models=(found,))).decode()).models == (found,)
+
+
+@pytest.mark.req("REG-05")
+def test_labels_to_fit_to_are_those_to_judge_by_however_long_a_day_of_trading_is() -> None:
+    """Six hours a day: ten deviations of a day are not ten of twenty-four hours."""
+    market = simulate(CRYPTO, 3, 9_000)
+    day, hour = np.divmod(np.arange(9_000, dtype=np.int64), 6)
+    ts = market.ts[0] + day * NS_PER_DAY + hour * Timeframe.H1.ns
+    columns = np.vstack((market.prices.T, np.ones(9_000), np.full((2, 9_000), np.nan)))
+    one = MarketSeries("X-USD.LOCAL", Timeframe.H1, True, Bars.of(np.arange(9_000), columns))
+    ours = sample(one, ts, labeled=True)
+    theirs = by_rule(Series("X-USD.LOCAL", Timeframe.H1, ts, market.high_low_close, market.volume))
+    assert ours.trend is not None
+    assert ours.turbulent is not None
+    assert (theirs.trend >= 0).any()
+    assert ours.trend.tolist() == theirs.trend.tolist()
+    assert ours.turbulent.tolist() == theirs.stressed.tolist()
 
 
 @pytest.mark.req("REG-06")

@@ -24,6 +24,7 @@ from regime.market_kernel import (
     WORDS,
     crises,
     crisis_step,
+    heard,
     parameters,
     strain_step,
     structure_step,
@@ -84,9 +85,9 @@ def observe(
     prices, values = high_low_close(ordered), np.array([_values(bar) for bar in ordered])
     correlation, volatility = together_step(ts_event, rows, prices, state.last_ns, state.words, state.pairs, by)
     crisis = crisis_step(state.tension, correlation, volatility, by)
-    shift, breakdown = structure_step(state.pairs, state.structure, by)
-    strain = np.empty(3)
-    strain_step(rows, values, state.strain, by, strain)
+    there, strain = heard(ts_event, state.last_ns, state.words), np.empty(3)
+    shift, breakdown = structure_step(state.pairs, there, state.structure, by)
+    strain_step(rows, values, there, state.strain, by, strain)
     return _reading(crisis > 0.0, bool(breakdown), correlation, shift, _heat(volatility, settings), strain)
 
 

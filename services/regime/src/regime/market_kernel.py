@@ -5,19 +5,25 @@ Instruments are rows in order of their ids, so that sums are the same bits in wh
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from common.model.time import NS_PER_DAY
 from common.quant.dependence import PAIR, pair_step
 from common.quant.kernel import NAN, Floats, Ints, kernel
 from common.quant.volatility import RANK_STATE, VOL_RATIO_STATE, percent_rank_step, vol_ratio_step
 from regime.settings import Settings
 
-# Words per instrument: those of its volatility ratio, of which the second is its last close, and the ratio.
+Bools: TypeAlias = NDArray[np.bool_]
+
+# Words per instrument: those of its volatility ratio, of which the second is its last close, the ratio, and the ns between its
+# last two bars.
 _CLOSE: Final = 1
 _RATIO: Final = VOL_RATIO_STATE
-WORDS: Final = VOL_RATIO_STATE + 1
+_SPAN: Final = VOL_RATIO_STATE + 1
+WORDS: Final = VOL_RATIO_STATE + 2
 # Words per pair: those of its correlation, the correlation, whether it is known, its slow mean, and how long that is.
 RHO, KNOWN, USUAL, AGE = range(PAIR, PAIR + 4)
 PAIR_WORDS: Final = PAIR + 4
@@ -35,6 +41,8 @@ DRAWDOWN, SPREAD, LIQUIDITY = range(3)
 DECAY, WARMUP, CRISIS, RELEASE, HOT, COOL, CURRENT, NORMAL, OLD_ENOUGH, SLOW, WINDOW, RARE, FAR = range(13)
 
 _LEAST_PAIRS: Final = 3  # three instruments have three
+_SILENT_NS: Final = float(NS_PER_DAY)  # who says nothing for longer, and for longer than
+_SILENT_BARS: Final = 4.0  # of its own bars, is not in the market any more
 _FASTEST_FALL: Final = 4.0  # standard deviations of the mean return: a full mark
 _WIDEST_SPREAD: Final = 3.0  # times the usual one
 _LEAST_LIQUID: Final = 5.0  # times the usual move per unit traded
@@ -56,8 +64,9 @@ def together_step(
     """Mean absolute correlation of all pairs and mean ratio of current to normal volatility after the bars of one slice.
 
     `rows` are rising, `prices` float64[bars, 3]: high, low, close. A pair learns of this slice where both have a bar, and had
-    their last ones at one time: returns over different spans say nothing about each other. NaN while fewer than three pairs, or
-    no ratio, are known.
+    their last ones at one time: returns over different spans say nothing about each other; nor do two that stood still, and what
+    moves first after hours of that would be all that is known. NaN while fewer than three pairs, or no ratio, are known of those
+    that are `heard`.
     """
     count = rows.size
     moves = np.empty(count)
@@ -70,31 +79,45 @@ def together_step(
     for a in range(count):
         for b in range(a + 1, count):
             i, j = rows[a], rows[b]
-            if last_ns[i] == last_ns[j] and last_ns[i] != 0:
+            moved = moves[a] != 0.0 or moves[b] != 0.0
+            if moved and last_ns[i] == last_ns[j] and last_ns[i] != 0:
                 rho = pair_step(pairs[i, j, :PAIR], moves[a], moves[b], by[DECAY], by[WARMUP])
                 known = not np.isnan(rho)
                 pairs[i, j, RHO] = rho if known else 0.0
                 pairs[i, j, KNOWN] = 1.0 if known else 0.0
     for a in range(count):
-        last_ns[rows[a]] = ts
-    return _mean_correlation(pairs), _mean_ratio(words)
+        i = rows[a]
+        words[i, _SPAN] = ts - last_ns[i] if last_ns[i] != 0 else 0.0
+        last_ns[i] = ts
+    there = heard(ts, last_ns, words)
+    return _mean_correlation(pairs, there), _mean_ratio(words, there)
 
 
 @kernel
-def _mean_correlation(pairs: Floats) -> float:
+def heard(ts: int, last_ns: Ints, words: Floats) -> Bools:
+    """Of each instrument, whether it still takes part: what it said last is no longer than a day ago, or than four of its bars."""
+    out = np.empty(last_ns.size, np.bool_)
+    for i in range(last_ns.size):
+        out[i] = ts - last_ns[i] <= max(_SILENT_NS, _SILENT_BARS * words[i, _SPAN])
+    return out
+
+
+@kernel
+def _mean_correlation(pairs: Floats, there: Bools) -> float:
     total, known = 0.0, 0.0
     for i in range(pairs.shape[0]):
         for j in range(i + 1, pairs.shape[0]):
-            total += abs(pairs[i, j, RHO])
-            known += pairs[i, j, KNOWN]
+            if there[i] and there[j]:
+                total += abs(pairs[i, j, RHO])
+                known += pairs[i, j, KNOWN]
     return total / known if known >= _LEAST_PAIRS else NAN
 
 
 @kernel
-def _mean_ratio(words: Floats) -> float:
+def _mean_ratio(words: Floats, there: Bools) -> float:
     total, known = 0.0, 0
     for i in range(words.shape[0]):
-        if words[i, _RATIO] > 0.0:  # neither NaN nor fresh
+        if there[i] and words[i, _RATIO] > 0.0:  # neither NaN nor fresh
             total += words[i, _RATIO]
             known += 1
     return total / known if known else NAN
@@ -139,15 +162,15 @@ def crises(ts: Ints, first: Ints, rows: Ints, prices: Floats, instruments: int, 
 
 
 @kernel
-def structure_step(pairs: Floats, state: Floats, by: Floats) -> tuple[float, bool]:
+def structure_step(pairs: Floats, there: Bools, state: Floats, by: Floats) -> tuple[float, bool]:
     """How far correlations are from their own slow mean, as a rank among the last distances in [0, 1], NaN while those are too few;
-    and whether that is a breakdown: rare in its own past, and a multiple of the usual distance.
+    and whether that is a breakdown: rare in its own past, and a multiple of the usual distance. `there`: who is `heard`.
     """
     total, known = 0.0, 0
     for i in range(pairs.shape[0]):
         for j in range(i + 1, pairs.shape[0]):
             pair = pairs[i, j]
-            if pair[KNOWN] == 0.0:
+            if pair[KNOWN] == 0.0 or not (there[i] and there[j]):
                 continue
             if pair[AGE] > 0.0:
                 total += abs(pair[RHO] - pair[USUAL])
@@ -164,9 +187,9 @@ def structure_step(pairs: Floats, state: Floats, by: Floats) -> tuple[float, boo
 
 
 @kernel
-def strain_step(rows: Ints, values: Floats, strain: Floats, by: Floats, out: Floats) -> None:
+def strain_step(rows: Ints, values: Floats, there: Bools, strain: Floats, by: Floats, out: Floats) -> None:
     """Speed of falling, spreads and illiquidity after the bars of one slice, each a mean over instruments of marks in [0, 1], NaN
-    where nobody knows. `values` is float64[bars, 3]: close, spread over close (NaN: none), volume (0: none).
+    where nobody knows. `there`: who is `heard`. `values` is float64[bars, 3]: close, spread over close (NaN: none), volume (0: none).
 
     Falling is the mean return of about `vol_current` bars against its standard deviation in a market that goes nowhere; spread
     and move per unit traded (Amihud 2002) are compared with their own usual level.
@@ -190,15 +213,17 @@ def strain_step(rows: Ints, values: Floats, strain: Floats, by: Floats, out: Flo
             of[_TRADED] += 1.0
             of[_ILLIQUID] += (abs(move) / volume - of[_ILLIQUID]) * max(1.0 / of[_TRADED], fast)
             of[_USUAL_ILLIQUID] += (abs(move) / volume - of[_USUAL_ILLIQUID]) * max(1.0 / of[_TRADED], slow)
-    _marks(strain, fast, by[OLD_ENOUGH], out)
+    _marks(strain, there, fast, by[OLD_ENOUGH], out)
 
 
 @kernel
-def _marks(strain: Floats, fast: float, warmup: float, out: Floats) -> None:
+def _marks(strain: Floats, there: Bools, fast: float, warmup: float, out: Floats) -> None:
     usual_drift = np.sqrt(fast / (2.0 - fast))  # deviation of an exponential mean of independent returns of deviation 1
     totals, known = np.zeros(3), np.zeros(3)
     for i in range(strain.shape[0]):
         of = strain[i]
+        if not there[i]:
+            continue
         if of[_RETURNS] >= warmup and of[_VARIANCE] > 0.0:
             falling = -of[_DRIFT] / (usual_drift * np.sqrt(of[_VARIANCE]))
             totals[DRAWDOWN] += min(max(falling / _FASTEST_FALL, 0.0), 1.0)
@@ -225,6 +250,7 @@ def warm() -> None:
     words, pairs, structure = np.zeros((1, WORDS)), np.zeros((1, 1, PAIR_WORDS)), np.zeros(STRUCTURE + 500)
     together_step(1, rows, np.ones((1, 3)), one, words, pairs, by)
     crisis_step(np.zeros(CRISIS_STATE), 0.5, 0.5, by)
-    structure_step(pairs, structure, by)
-    strain_step(rows, np.ones((1, 3)), np.zeros((1, STRAIN)), by, np.empty(3))
+    there = heard(1, one, words)
+    structure_step(pairs, there, structure, by)
+    strain_step(rows, np.ones((1, 3)), there, np.zeros((1, STRAIN)), by, np.empty(3))
     crises(one, np.zeros(2, np.int64), rows, np.ones((1, 3)), 1, by)

@@ -8,6 +8,7 @@ import msgspec
 
 from common.messages.regime import OverrideRegime, RegimeOverridden
 from common.model.enums import Regime
+from common.model.time import iso
 
 EVERYTHING: Final = ""
 
@@ -41,6 +42,8 @@ def obey(state: Overrides, command: OverrideRegime) -> list[RegimeOverridden]:
         del state.running[key]
     over = regime is not None and command.expires_ns <= state.now_ns
     lifted = [_said(state, command, key, None, command.reason) for key in replaced if key != instrument_id]
+    if regime is None and not replaced:
+        return [_said(state, command, instrument_id, None, f"nothing was set{_beneath(state)}; {command.reason}")]
     if over:
         return [*lifted, _said(state, command, instrument_id, None, f"already over in data time; {command.reason}")]
     if regime is not None:
@@ -48,6 +51,12 @@ def obey(state: Overrides, command: OverrideRegime) -> list[RegimeOverridden]:
             regime=regime, author=command.author, since_ns=state.now_ns, expires_ns=command.expires_ns
         )
     return [*lifted, _said(state, command, instrument_id, regime, command.reason)]
+
+
+def _beneath(state: Overrides) -> str:
+    """What an instrument without an override of its own is under all the same."""
+    for_all = state.running.get(EVERYTHING)
+    return f" for it alone, {for_all.regime} for all goes on until {iso(for_all.expires_ns)}" if for_all else ""
 
 
 def expire(state: Overrides, ts_event: int, book: str) -> list[RegimeOverridden]:

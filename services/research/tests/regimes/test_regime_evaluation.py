@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from common.errors import DataError
-from common.model.time import NS_PER_HOUR, Timeframe
+from common.model.time import NS_PER_HOUR, Timeframe, iso
 from regime.models import load_models
 from regime.settings import Settings
 from research.regimes import given, spikes
-from research.regimes.evaluate import CEILING, MODELS, RATES, Field, of_world
+from research.regimes.evaluate import CEILING, MODELS, RATES, Field, Labeled, of_world
 from research.regimes.judges import Series
 from research.regimes.labels import UNKNOWN
 from research.regimes.markets import simulate
 from research.regimes.report import page
 from research.regimes.summary import Evaluation, as_json, of_fields
-from research.regimes.worlds import BEAR, BULL, CRYPTO, EQUITY, SIDEWAYS
+from research.regimes.worlds import BEAR, BULL, CRYPTO, EQUITY, SIDEWAYS, TRENDS
 
 HOURS: Final = np.arange(1, 13, dtype=np.int64) * NS_PER_HOUR
 MODELS_SHIPPED: Final = load_models("builtin")
@@ -60,6 +60,7 @@ def test_nobody_beats_the_exact_filter_but_by_luck(field: Field) -> None:
         for mine, ceiling in ((score.trend, best.trend), (score.stress, best.stress)):
             assert mine.accuracy is not None
             assert ceiling.accuracy is not None
+            assert ceiling.accuracy.high is not None
             assert mine.accuracy.value <= ceiling.accuracy.high, who
 
 
@@ -96,6 +97,16 @@ def test_the_aims_stand_beside_what_is_possible(evaluation: Evaluation) -> None:
 
 
 @pytest.mark.req("REG-09")
+def test_what_is_possible_is_that_of_the_markets_that_the_judge_can_judge(field: Field) -> None:
+    """Models of hours alone say nothing of days."""
+    judges = {who: score for who, score in field.judges.items() if who != MODELS}
+    dull = msgspec.structs.replace(judges[CEILING], trend=judges["rules"].trend, ahead=())
+    other = msgspec.structs.replace(field, judges=judges | {CEILING: dull})
+    alone, both = (of_fields(MODELS_SHIPPED, fields, ()).aims for fields in ((field,), (field, other)))
+    assert both == alone
+
+
+@pytest.mark.req("REG-09")
 def test_the_page_shows_every_judge_and_loads_nothing(evaluation: Evaluation, field: Field) -> None:
     odd = msgspec.structs.replace(field, name="<b>mine</b>")
     shown = page(msgspec.structs.replace(evaluation, real=(odd,)))
@@ -126,8 +137,81 @@ def test_a_label_holds_until_the_next_of_its_kind(tmp_path: Path) -> None:
         "1970-01-01T11:00:00Z,EURUSD,unknown",
     )
     (found,) = given.match([series()], given.read_labels(path), path)
-    assert found.trend.tolist() == [UNKNOWN, *[BULL] * 3, *[BEAR] * 4, *[SIDEWAYS] * 2, UNKNOWN, UNKNOWN]
-    assert found.stressed.tolist() == [UNKNOWN, UNKNOWN, *[1] * 4, *[0] * 4, UNKNOWN, UNKNOWN]
+    # The bar that closes at 02:00 was over when the label began.
+    assert found.trend.tolist() == [UNKNOWN, UNKNOWN, *[BULL] * 3, *[BEAR] * 4, *[SIDEWAYS] * 2, UNKNOWN]
+    assert found.stressed.tolist() == [*[UNKNOWN] * 3, *[1] * 4, *[0] * 4, UNKNOWN]
+
+
+@pytest.mark.req("REG-09")
+def test_labels_written_with_the_times_of_a_price_file_are_those_of_the_same_bars(tmp_path: Path) -> None:
+    """A price file says when a bar opens."""
+    market = simulate(EQUITY, 1, 3_000)
+    bars = Series("SPY.US", Timeframe.H1, market.ts, market.high_low_close, market.volume)
+    by_rule = given.by_rule(bars)
+    starts = np.flatnonzero(np.diff(by_rule.trend, prepend=-2))
+    words = ("unknown", *TRENDS)
+    rows = [f"{iso(int(bars.ts[i]) - NS_PER_HOUR)},SPY,{words[by_rule.trend[i] + 1]}" for i in starts.tolist()]
+    path = written(tmp_path, *rows)
+    (found,) = given.match([bars], given.read_labels(path), path)
+    assert starts.size > 10
+    assert found.trend.tolist() == by_rule.trend.tolist()
+
+
+@pytest.mark.req("REG-09")
+def test_a_regime_ends_the_stress_of_the_regime_before_it_and_uncertain_ends_both(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "1970-01-01T00:00:00Z,EURUSD,TRENDING_UP",
+        "1970-01-01T02:00:00Z,EURUSD,VOLATILE",
+        "1970-01-01T03:00:00Z,EURUSD,CRISIS",
+        "1970-01-01T05:00:00Z,EURUSD,RANGING",
+        "1970-01-01T07:00:00Z,EURUSD,UNCERTAIN",
+        "1970-01-01T09:00:00Z,EURUSD,TRENDING_DOWN",
+    )
+    (found,) = given.match([series()], given.read_labels(path), path)
+    assert found.trend.tolist() == [*[BULL] * 5, *[SIDEWAYS] * 2, UNKNOWN, UNKNOWN, *[BEAR] * 3]
+    assert found.stressed.tolist() == [UNKNOWN, UNKNOWN, 1, 1, 1, 0, 0, *[UNKNOWN] * 5]
+
+
+@pytest.mark.req("REG-09")
+def test_labels_of_an_instrument_that_one_timeframe_has_too_little_of_are_those_of_the_other(tmp_path: Path) -> None:
+    path = written(tmp_path, "1970-01-01T02:00:00Z,EURUSD,bull", "1970-01-01T02:00:00Z,GBPUSD,bear")
+    daily = series()._replace(timeframe=Timeframe.D1)
+    found = given.match([series(), series("GBP-USD.LOCAL"), daily], given.read_labels(path), path)
+    assert [(one.series.name, one.series.timeframe) for one in found] == [
+        ("EUR-USD.LOCAL", Timeframe.H1),
+        ("EUR-USD.LOCAL", Timeframe.D1),
+        ("GBP-USD.LOCAL", Timeframe.H1),
+    ]
+
+
+@pytest.mark.req("REG-06")
+def test_chances_of_either_change_are_not_judged_by_labels_of_one_kind() -> None:
+    market = simulate(CRYPTO, 1, 3_000)
+    bars = Series("BTC-USD.X", Timeframe.H1, market.ts, market.high_low_close, market.volume)
+    labeled = Labeled(bars, market.trend, market.stressed)
+    bare = labeled._replace(stressed=np.full_like(labeled.stressed, UNKNOWN))
+    both, one = (
+        given.field_of("mine", "file", [each], MODELS_SHIPPED, Settings(), lambda what: None).judges[MODELS]
+        for each in (labeled, bare)
+    )
+    assert both.change_48h is not None
+    assert (one.change_24h, one.change_48h) == (None, None)
+    assert one.trend == both.trend
+
+
+@pytest.mark.req("REG-09")
+def test_columns_may_be_in_capitals(tmp_path: Path) -> None:
+    path = written(tmp_path, "1970-01-01T02:00:00Z,EURUSD,bull", head="TIMESTAMP,INSTRUMENT,LABEL")
+    assert given.read_labels(path)["EURUSD"].trend == [(2 * NS_PER_HOUR, BULL)]
+
+
+@pytest.mark.req("REG-09")
+def test_prices_that_do_not_move_are_judged_by_whoever_can() -> None:
+    still = Series("USD-HKD.LOCAL", Timeframe.H1, HOURS[0] * np.arange(1, 2_001), np.ones((2_000, 3)), np.zeros(2_000))
+    found = given.field_of("still", "rule", [given.by_rule(still)], MODELS_SHIPPED, Settings(), lambda what: None)
+    assert set(found.judges) == {"models", "rules", "rules, daily"}
+    assert found.best_constant == {"trend": None, "stress": 1.0}
 
 
 @pytest.mark.req("REG-09")
@@ -147,6 +231,8 @@ def test_an_instrument_may_be_written_as_people_do(tmp_path: Path, name: str) ->
         (["1970-01-01T02:00:00Z,EURUSD,bull", "1970-01-01T02:00:00Z,EURUSD,bear"], "line 3: .* is not after"),
         (["1970-01-01T02:00:00Z,GBPUSD,bull"], "'GBPUSD' is not in the data, which has EUR-USD.LOCAL"),
         (["1970-01-02T02:00:00Z,EURUSD,bull"], "no bar of the data has a label"),
+        (["1970-01-01T02:00:00Z,EURUSD,bull", "", "1970-01-01T02:00:00Z,EURUSD,up"], "line 4: label 'up'"),
+        (["1970-01-01T02:00:00Z,EURUSD,bull", "1970-01-01T03:00:00Z,EUR-USD,bear"], "'EURUSD' and 'EUR-USD' are one"),
         ([], "no row with a timestamp"),
     ],
 )

@@ -59,6 +59,12 @@ def test_a_phase_is_named_by_where_it_went_and_sideways_where_that_was_not_far(s
 
 
 @pytest.mark.req("REG-09")
+@pytest.mark.parametrize("bars", [1, 2, 500])
+def test_what_does_not_move_has_no_trend(bars: int) -> None:
+    assert (labels.trends_by_deviation(np.full(bars, 0.7), 24.0) == UNKNOWN).all()
+
+
+@pytest.mark.req("REG-09")
 def test_the_bear_market_of_2007_to_2009_has_its_published_dates(shared_data: Path) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.read_parquet(shared_data / "equities/etf_daily/SPY_D1_2000-2018.parquet")

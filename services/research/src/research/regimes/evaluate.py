@@ -50,6 +50,10 @@ class Labeled(NamedTuple):
     trend: Codes
     stressed: Codes
 
+    def has_both(self) -> bool:
+        """Whether some bar's trend is known, and some bar's stress."""
+        return bool((self.trend != labels.UNKNOWN).any() and (self.stressed != labels.UNKNOWN).any())
+
     def between(self, first: int, stop: int) -> Labeled:
         """The same series with labels from bar `first` to before `stop` only."""
         at = np.arange(self.series.ts.size)
@@ -144,7 +148,8 @@ def judges_of(timeframe: Timeframe, models: Models, settings: Settings, past: Se
     found[RULES] = Rules(settings)
     if timeframe.ns < NS_PER_DAY:
         found[RULES_DAILY] = Rules(settings, Timeframe.D1)
-    found[PLAIN] = plain(past)
+    if any(np.ptp(series.log_close) > 0.0 for series in past):
+        found[PLAIN] = plain(past)
     return found
 
 
@@ -223,7 +228,12 @@ class _Judging:
         if len(given) < len(self._there) or not given:
             return None
         bars = self._horizons[hours]
-        came = [labels.changes_within(one.trend, one.stressed, bars) for one in self._there]
+        came = [
+            labels.changes_within(one.trend, one.stressed, bars)
+            if one.has_both()
+            else np.full(one.trend.size, np.nan)  # what was forecast is a change of either
+            for one in self._there
+        ]
         return scores.calibration(np.concatenate(given), np.concatenate(came))
 
     def _ahead(self, before: Sequence[Floats | None], now: Sequence[Floats | None]) -> Iterator[Ahead]:

@@ -24,6 +24,7 @@ from research.regimes.likelihood import fit_garch
 
 Codes: TypeAlias = NDArray[np.int8]
 _LEAST_BARS: Final = 200
+_LEAST_LABELS: Final = 100
 _PRIOR: Final = 0.05  # transitions between any two states that are counted beforehand
 _RIDGE: Final = 1e-3
 # What is tried, in this order, each with the best so far of the others.
@@ -62,6 +63,11 @@ def fit_model(
         raise ValueError(f"Expected at least {_LEAST_BARS} bars to fit a model to")
     blank = _blank(instrument_id, timeframe, scale_bars)
     series = [_series(sample, blank) for sample in samples]
+    known = _known(blank, series)[1].size
+    if known < _LEAST_LABELS:
+        raise ValueError(
+            f"{known} bars have labels, expected at least {_LEAST_LABELS}: of longer prices, with turns in them"
+        )
     features = [opinions(one.bars, packed(blank))[1] for one in series]
     moves = [each[~np.isnan(each[:, MOVE]), MOVE] for each in features]
     variance = fit_garch(moves)
@@ -114,14 +120,15 @@ def _series(sample: Sample, blank: Model) -> _Series:
 
 def _drawn(bars: Floats, blank: Model) -> Ints:
     """Labels by two Gaussian hidden Markov models, knowing the whole series: three states of smoothed return, in order of their
-    means bear, sideways, bull, and two of the range.
+    means bear, sideways, bull, and two of the range. None in a short series, or in one that does not move.
     """
     features = opinions(bars, packed(blank))[1]
-    warm = ~np.isnan(features[:, MOVE])
+    warm, state = ~np.isnan(features[:, MOVE]), np.full(len(bars), UNKNOWN)
     day = max(2.0, NS_PER_DAY / blank.timeframe.ns)
     x = np.column_stack((_smoothed(features[warm, MOVE], 5.0 * day), _smoothed(features[warm, SPAN], day)))
+    if len(x) < _LEAST_BARS or not np.all(np.ptp(x, axis=0) > 0.0):
+        return state
     trend = np.array([1, 2, 0])[_path(x, TRENDS, 0)]
-    state = np.full(len(bars), UNKNOWN)
     state[warm] = 2 * trend + _path(x[:, 1:], 2, 0)
     return state
 
@@ -202,14 +209,14 @@ def _transition(states: Sequence[Ints]) -> Floats:
 
 
 def with_chances(model: Model, series: Sequence[_Series]) -> Model:
-    """With both logistic regressions of "another state within so many hours"."""
+    """With both logistic regressions of "another state within so many hours", where enough is labeled that far ahead."""
     plain = packed(msgspec.structs.replace(model, change_24h=None, change_48h=None))
     found = [(*opinions(one.bars, plain), one.state) for one in series]
     chances = []
     for days in (1, 2):
         rows = [_asked(said, features, state, days, model.timeframe) for said, features, state in found]
         x, y = (np.concatenate(part) for part in zip(*rows, strict=True))
-        chances.append(Chance(weights=tuple(logistic(x, y).tolist())))
+        chances.append(Chance(weights=tuple(logistic(x, y).tolist())) if len(x) >= _LEAST_LABELS else None)
     return msgspec.structs.replace(model, change_24h=chances[0], change_48h=chances[1])
 
 

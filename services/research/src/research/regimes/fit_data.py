@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from common.errors import DataError
-from common.model.time import NS_PER_DAY, Timeframe
+from common.model.time import Timeframe
 from common.quant.kernel import Ints
 from regime.models import ANY, Model, Models
 from research.fast.market import Series, load_market
@@ -79,7 +79,7 @@ def sample(one: Series, ts: Ints, *, labeled: bool) -> Sample:
     prices = np.ascontiguousarray(np.column_stack((bars.high, bars.low, bars.close)))
     if not labeled or bars.close.size < 2:
         return Sample(prices, ts[bars.step], volume=bars.volume)
-    log_price, bars_a_day = np.log(bars.close), NS_PER_DAY / one.timeframe.ns
-    moves = np.diff(log_price, prepend=log_price[0])
+    log_price, closes = np.log(bars.close), ts[bars.step]
+    moves, bars_a_day = np.diff(log_price, prepend=log_price[0]), labels.bars_a_day(closes)
     trend = labels.trends_by_deviation(log_price, bars_a_day)
-    return Sample(prices, ts[bars.step], trend, labels.stress(moves, labels.window_of(bars_a_day)), bars.volume)
+    return Sample(prices, closes, trend, labels.stress(moves, labels.window_of(bars_a_day)), bars.volume)

@@ -108,7 +108,7 @@ class Plain(NamedTuple):
 
 
 def plain(several: Sequence[Series]) -> Plain:
-    """Fitted to the returns of these by expectation and maximization."""
+    """Fitted to the returns of these by expectation and maximization. Needs some of them to move."""
     moves = [np.diff(series.log_close)[:, None] for series in several]
     together = np.concatenate(moves)
     trend = fit(moves, first_guess(together, 0, PLAIN_STATES), rounds=100)

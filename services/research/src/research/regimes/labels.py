@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from common.model.time import NS_PER_DAY
 from common.quant.kernel import Floats, Ints
 from research.regimes.markets import Codes
 from research.regimes.worlds import BEAR, BULL, SIDEWAYS
@@ -65,9 +66,16 @@ def trends(log_price: Floats, up: float, down: float, weak: float = WEAK) -> Cod
     return out
 
 
+def bars_a_day(ts: Ints) -> float:
+    """On days that have any, of bars that close at `ts`."""
+    return ts.size / np.unique((ts - 1) // NS_PER_DAY).size
+
+
 def trends_by_deviation(log_price: Floats, bars_a_day: float) -> Codes:
-    """As `trends`, with thresholds in daily standard deviations of the whole series."""
-    sigma = float(np.diff(log_price).std()) * np.sqrt(bars_a_day)
+    """As `trends`, with thresholds in daily standard deviations of the whole series; unknown throughout where nothing moves."""
+    sigma = float(np.diff(log_price).std()) * np.sqrt(bars_a_day) if log_price.size > 1 else 0.0
+    if not sigma > 0.0:
+        return np.full(log_price.size, UNKNOWN, np.int8)
     return trends(log_price, UP_DAYS * sigma, UP_DAYS * DOWN_SHARE * sigma)
 
 

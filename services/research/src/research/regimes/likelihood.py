@@ -27,18 +27,19 @@ class FittedGarch(NamedTuple):
 
 
 def fit_garch(series: Sequence[Floats]) -> FittedGarch:
-    """Of independent series of returns together, in units in which they are near 1. Each begins at its own mean square. Raises
-    ValueError with fewer than 50 returns, or where nothing moves.
+    """Of independent series of returns together, in units in which they are near 1. Each begins at its own mean square; what does
+    not move at all is left out. Raises ValueError with fewer than 50 returns.
     """
-    pooled = np.concatenate(series)
-    usual = float(np.mean(pooled**2))
-    if pooled.size < _LEAST_ROWS or not usual > 0.0:
+    moving = [values for values in series if values.any()]
+    if sum(values.size for values in moving) < _LEAST_ROWS:
         raise ValueError(f"Expected at least {_LEAST_ROWS} returns that move")
-    firsts = [float(np.mean(values**2)) for values in series]
+    pooled = np.concatenate(moving)
+    usual = float(np.mean(pooled**2))
+    firsts = [float(np.mean(values**2)) for values in moving]
 
     def loss(place: Floats) -> float:
         omega, alpha, beta = _garch_of(place, usual)
-        total = sum(garch_log_likelihood(x, first, omega, alpha, beta) for x, first in zip(series, firsts, strict=True))
+        total = sum(garch_log_likelihood(x, first, omega, alpha, beta) for x, first in zip(moving, firsts, strict=True))
         return _UNDEFINED if np.isnan(total) else -float(total) / pooled.size
 
     found = [_least(loss, _place_of(alpha, beta)) for alpha, beta in _GARCH_STARTS]

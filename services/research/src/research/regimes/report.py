@@ -110,7 +110,8 @@ def _task(task: Task) -> tuple[Cell, Cell, Cell]:
     found: Interval | None = task.accuracy
     if found is None:
         return number(NOTHING), number(""), number(NOTHING)
-    between = f"{found.low * 100:.1f} to {found.high * 100:.1f}"
+    low, high = found.low, found.high
+    between = NOTHING if low is None or high is None else f"{low * 100:.1f} to {high * 100:.1f}"
     return number(percent(found.value, 1)), number(between), number(percent(task.balanced_accuracy, 1))
 
 

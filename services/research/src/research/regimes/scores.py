@@ -18,11 +18,11 @@ BINS: Final = 10
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure with the 95 % of resampled ones around it."""
+    """A figure with the 95 % of resampled ones around it; None where there is one block only, and so nothing to resample."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 class Delay(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,10 +112,13 @@ def accuracy_interval(pairs: Sequence[Verdicts], block: int, rng: np.random.Gene
 
 def ratio_interval(sums: Floats, rng: np.random.Generator) -> Interval:
     """Sum of the first column over that of the second, float64[blocks, 2], blocks resampled."""
+    total = sums.sum(axis=0)
+    value = float(total[0] / total[1])
+    if len(sums) == 1:
+        return Interval(value, None, None)
     drawn = sums[rng.integers(len(sums), size=(REPLICATIONS, len(sums)))].sum(axis=1)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], (0.025, 0.975))
-    total = sums.sum(axis=0)
-    return Interval(float(total[0] / total[1]), float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 def delay(pairs: Sequence[Verdicts]) -> Delay:

@@ -19,8 +19,8 @@ WARNED_ALARM: Final = "volatility raised or range spike"
 
 
 class Aim(msgspec.Struct, frozen=True, kw_only=True):
-    """A mean over the labeled markets. `possible` is the same of the exact filter, `by_chance` of alarms that know
-    nothing; None where that is no question.
+    """A mean over the labeled markets that the judge can judge. `possible` is the same of the exact filter, `by_chance` of alarms
+    that know nothing; None where that is no question.
     """
 
     figure: str
@@ -71,7 +71,8 @@ def of_fields(
 
 
 def _aims(judge: str, labeled: Sequence[Field], jumps: Sequence[Found]) -> list[Aim]:
-    ours, best = ([field.judges.get(who) for field in labeled] for who in (judge, CEILING))
+    both = [(field.judges[judge], field.judges[CEILING]) for field in labeled if judge in field.judges]
+    ours, best = [mine for mine, _ in both], [ceiling for _, ceiling in both]
     flags, possible = _flagged(ours), _flagged(best)
     doubled = next((each for each in jumps if each.alarm == WARNED_ALARM), None)
     aims = [
@@ -98,15 +99,15 @@ def _aim(figure: str, value: float | None, aim: float, possible: float | None, b
     return Aim(figure=figure, value=value, aim=aim, reached=reached, possible=possible, by_chance=by_chance)
 
 
-def _accuracy(found: Sequence[Score | None], kind: str) -> float | None:
+def _accuracy(found: Sequence[Score], kind: str) -> float | None:
     """The mean over markets, each counted once."""
-    given = [getattr(score, kind).accuracy for score in found if score is not None]
+    given = [getattr(score, kind).accuracy for score in found]
     return float(np.mean([each.value for each in given])) if given and None not in given else None
 
 
-def _flagged(found: Sequence[Score | None]) -> Mapping[str, float | None]:
+def _flagged(found: Sequence[Score]) -> Mapping[str, float | None]:
     """Means over markets, each counted once, of what is flagged of the changes of trend."""
-    levels = [at_rate(score) for score in found if score is not None]
+    levels = [at_rate(score) for score in found]
     flags = [each.trend for each in levels if each is not None]
     shares = [(each.share, each.by_chance) for each in flags if each.share is not None and each.by_chance is not None]
     if not shares:
