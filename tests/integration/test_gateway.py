@@ -162,6 +162,18 @@ async def test_orders_come_in_pages_and_can_be_filtered(stage: Stage) -> None:
         assert (await client.get(f"{query}&state=FILLED")).json()["items"] == []
 
 
+async def test_a_page_of_orders_ends_with_the_last_of_its_step(stage: Stage) -> None:
+    """Else those of the same step that the page had no room for would be on none."""
+    orders = tuple(msgspec.structs.replace(a(Order), client_order_id=f"tie-{n}", strategy_id="ties") for n in range(3))
+    await stage.say("portfolio", a(m.PortfolioStep, orders=orders))
+    query = "/api/v1/orders?strategy_id=ties"
+    await stage.until(query, lambda body: len(body["items"]) == 3)
+    async with stage.client() as client:
+        page = (await client.get(f"{query}&limit=2")).json()
+        assert len(page["items"]) == 3
+        assert (await client.get(f"{query}&limit=2&before={page['next']}")).json()["items"] == []
+
+
 async def test_the_book_is_shown_at_the_last_price(stage: Stage) -> None:
     await stage.say("market_data", a(m.MarketSlice, quotes=(), bars=(a(Bar, close=1.0512),)))
     await stage.say("execution", a(m.ExecutionStep))

@@ -9,9 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from common.messages.orders import Order
-from common.model.enums import OrderType, Side
+from common.model.enums import OrderType, Regime, Side
 from common.model.parties import MANUAL
-from gateway.commands import Scope, Ticket
+from common.model.time import NS_PER_HOUR
+from gateway.commands import Override, Scope, Ticket
+from gateway.problems import UnavailableError
 
 pytestmark = pytest.mark.req("EXE-03", "GTW-03")
 
@@ -68,3 +70,12 @@ def test_a_ticket_that_makes_no_sense_is_refused_by_the_name_of_its_field(change
 def test_a_scope_must_name_something() -> None:
     with pytest.raises(ValidationError, match="risk/halt"):
         Scope(halted=True, reason="review")
+
+
+@pytest.mark.req("REG-08")
+def test_hours_of_an_override_need_a_data_time_to_begin_at() -> None:
+    override = Override(regime=Regime.CRISIS, hours=2, reason="outage")
+    assert override.expires_ns(1) == 1 + 2 * NS_PER_HOUR
+    with pytest.raises(UnavailableError, match="no price has come yet"):
+        override.expires_ns(0)
+    assert Override(regime=None, reason="over").expires_ns(0) > 0  # lifting needs none

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import messages as m
-from common.messages.base import Message
+from common.messages.base import Envelope, Message
 from common.messages.market_data import Bar
 from common.testing import strategies
 from common.testing.builders import EUR_USD, a, envelope
@@ -68,3 +68,21 @@ async def test_a_client_that_does_not_keep_up_is_dropped_and_the_others_are_not(
     assert deaf.waiting.empty()
     waiting = [slow.waiting.get_nowait() for _ in range(slow.waiting.qsize())]
     assert waiting[-1] is None
+
+
+async def test_who_comes_after_a_while_without_listeners_hears_what_time_it_is_now() -> None:
+    hub, early, late = Hub(1000), Client(TOPICS), Client(TOPICS)
+    hub.clients.add(early)
+    hub.heard(1, *_said(a(m.MarketSlice, ts_event=100)))
+    hub.clients.discard(early)
+    hub.heard(2, *_said(a(m.MarketSlice, ts_event=200)))
+    hub.clients.add(late)
+    hub.heard(3, *_said(a(m.TradingStateChanged)))
+    running = asyncio.create_task(hub.run())
+    frame = msgspec.json.decode(await asyncio.wait_for(late.waiting.get(), 5))
+    running.cancel()
+    assert (frame["seq"], frame["ts_event"]) == (3, 200)
+
+
+def _said(message: Message) -> tuple[Envelope, Message]:
+    return envelope(message), message

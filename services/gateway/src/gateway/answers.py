@@ -17,8 +17,8 @@ OrderId = Annotated[str, Path(max_length=200, pattern=NO_ZERO)]
 
 
 def page(rows: Sequence[Any], limit: int, cursor: str) -> Response:
-    """`next` is None on the last page."""
-    following = rows[-1][cursor] if len(rows) == limit else None
+    """`next` is None on the last page. A page may be longer than its limit where rows that belong together share a cursor."""
+    following = rows[-1][cursor] if len(rows) >= limit else None
     return as_json({"items": list(map(dict, rows)), "next": following})
 
 

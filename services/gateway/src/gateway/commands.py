@@ -20,6 +20,7 @@ from common.model.parties import MANUAL
 from common.model.time import NS_PER_SECOND
 from gateway.answers import as_json
 from gateway.link import Link
+from gateway.problems import UnavailableError
 
 Why = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
 Name = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9._:-]*$")]
@@ -79,6 +80,11 @@ class Override(_Body):
     reason: Why
 
     def expires_ns(self, now: int) -> int:
+        """In data time. Raises UnavailableError while there is none: with the first price it would have expired long ago."""
+        if not now and self.regime is not None:
+            raise UnavailableError(
+                f"no price has come yet: there is no data time that {self.hours:g} hours could begin at"
+            )
         return now + round(self.hours * 3600) * NS_PER_SECOND
 
 

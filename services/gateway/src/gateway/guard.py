@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Response
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,7 +52,7 @@ class Guard:
 
         refusal = self._refusal(scope, Headers(scope=scope))
         if refusal is None:
-            await self._app(scope, receive, with_headers)
+            await self._app(scope, _bounded(receive), with_headers)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
@@ -60,10 +61,10 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host, origin, path = headers.get("host", ""), headers.get("origin"), scope["path"]
-        if urlsplit(f"//{host}").hostname not in self._hosts:
+        if _site(f"//{host}")[0] not in self._hosts:
             return problem(421, f"Host {host[:100]!r} is not one of {', '.join(sorted(self._hosts))}")
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE
-        if changes and origin is not None and urlsplit(origin).netloc != host:
+        if changes and origin is not None and _site(origin)[1] != host:
             return problem(403, f"Origin {origin[:100]!r} is another site than {host!r}")
         if changes and path.startswith(API) and scope["type"] == "http" and scope["method"] != "DELETE":  # has no body
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -84,3 +85,27 @@ class Guard:
             return RedirectResponse(f"/login?{query}" if query else "/login", 303)
         challenge = {} if "sec-fetch-mode" in headers else {"WWW-Authenticate": 'Basic realm="Ballast"'}
         return problem(401, "log in with user admin and the password in secrets/gateway_password", headers=challenge)
+
+
+def _site(url: str) -> tuple[str | None, str | None]:
+    """Host name, and host with port, of a URL; twice None for what is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None, None
+    return parts.hostname, parts.netloc
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A body that comes in chunks does not say beforehand how long it is: it is counted while it comes."""
+    length = 0
+
+    async def counting() -> Message:
+        nonlocal length
+        message = await receive()
+        length += len(message.get("body", b""))
+        if length > MAX_BODY:
+            raise HTTPException(413, f"body of {length} bytes or more: at most {MAX_BODY} bytes")
+        return message
+
+    return counting

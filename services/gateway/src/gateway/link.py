@@ -23,7 +23,7 @@ from common.runtime.nats_tape import NatsTape
 from common.runtime.service import Process, end
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
-from common.runtime.tape import Record
+from common.runtime.tape import Record, Tape
 from gateway.problems import UnavailableError
 
 CONNECT_WITHIN_S: Final = 2.0
@@ -36,7 +36,7 @@ Heard = Callable[[int, Envelope, Message], None]
 
 
 class Link:
-    """`heard` gets every message that is new on the tape while the link is up."""
+    """`heard` gets every message that is new on the tape since the link was up first, also what came while it was not."""
 
     def __init__(self, process: Process, heard: Heard) -> None:
         environment = process.environment
@@ -120,12 +120,14 @@ class Link:
             await end(beating)
             await tape.close()
 
-    async def _begin(self, tape: NatsTape) -> None:
+    async def _begin(self, tape: Tape) -> None:
+        before = self._seq
         for kind in (m.RunStarted, m.MarketSlice):  # the book's name, and what time it is in its market
             if last := await tape.last([pattern(kind)]):
                 self._note(last.seq, decode(decode_envelope(last.payload)))
         newest = await tape.last(EVERYTHING)
-        self._seq = newest.seq if newest else 0
+        end = newest.seq if newest else 0
+        self._seq = before if 0 < before <= end else end  # what was said since the link broke is heard, too
         await tape.read(EVERYTHING, self._seq + 1, self._on_record)
 
     async def _on_record(self, record: Record) -> None:

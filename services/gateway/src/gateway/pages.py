@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from common.runtime.http import Health
@@ -43,7 +43,8 @@ def _login(routes: APIRouter, keys: Keys) -> None:
         fields = parse_qs((await request.body()).decode("utf-8", "replace"))
         if keys.open_with_password(USER, fields.get("password", [""])[0]):
             return _welcome(keys)
-        return FileResponse(STATIC / "login.html", 401)
+        said = (STATIC / "login.html").read_text().replace('role="alert" hidden', 'role="alert"')
+        return HTMLResponse(said, 401)
 
 
 def _welcome(keys: Keys) -> Response:

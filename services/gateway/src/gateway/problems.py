@@ -45,13 +45,19 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    wrong = [
-        {"at": ".".join(map(str, one["loc"])), "expected": one["msg"], "value": repr(one.get("input"))[:200]}
-        for one in error.errors()
-    ]
+    wrong = [_wrong(one, error.body) for one in error.errors()]
     unreadable = any(one["type"] == "json_invalid" for one in error.errors())
     said = "; ".join(f"{one['at']} = {one['value']}: {one['expected']}" for one in wrong)
     return problem(400 if unreadable else 422, said, instance=request.url.path, errors=wrong)
+
+
+def _wrong(one: Any, body: Any) -> dict[str, str]:
+    """Place, expectation and value. What is no JSON is shown from where it stops being so."""
+    if one["type"] != "json_invalid":
+        return {"at": ".".join(map(str, one["loc"])), "expected": one["msg"], "value": repr(one.get("input"))[:200]}
+    _, place = one["loc"]
+    expected = f"JSON ({one['ctx']['error']})"
+    return {"at": f"body, character {place}", "expected": expected, "value": repr(str(body)[place:])[:200]}
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

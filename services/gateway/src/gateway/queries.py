@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+# A step proposes several orders under one sequence: a page ends with the last of them, so that the next one misses none.
 ORDERS: Final = """
-    SELECT * FROM orders
-    WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR instrument_id = $2)
-      AND ($3::text IS NULL OR strategy_id = $3) AND ($4::bigint IS NULL OR first_seq < $4)
-    ORDER BY first_seq DESC, client_order_id LIMIT $5
+    SELECT * FROM (
+        SELECT * FROM orders
+        WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR instrument_id = $2)
+          AND ($3::text IS NULL OR strategy_id = $3) AND ($4::bigint IS NULL OR first_seq < $4)
+        ORDER BY first_seq DESC FETCH FIRST $5 ROWS WITH TIES
+    ) AS page
+    ORDER BY first_seq DESC, client_order_id
 """
 
 ORDER: Final = "SELECT * FROM orders WHERE client_order_id = $1"
@@ -72,17 +76,29 @@ PRICES: Final = """
     WHERE (bar -> 'base')::boolean GROUP BY 1 ORDER BY 1
 """
 
-# About $1 points, evenly spaced, always with the oldest and the newest.
+# All while there are no more than $1; else up to $1 of them, evenly spaced on the tape, always with the oldest and the newest. Each is
+# looked up: a page asks about once a second, and a year of minutes has half a million.
 EQUITY: Final = """
-    SELECT seq, ts_event, equity, drawdown, trading_state FROM (
-        SELECT *, row_number() OVER (ORDER BY seq DESC) - 1 AS back, count(*) OVER () AS n
-        FROM portfolio_risk_metrics WHERE equity IS NOT NULL
-    ) AS counted
-    WHERE back % GREATEST(1, (n + $1 - 1) / $1) = 0 OR back = n - 1 ORDER BY seq
+    WITH known AS NOT MATERIALIZED (
+        SELECT seq, ts_event, equity, drawdown, trading_state FROM portfolio_risk_metrics WHERE equity IS NOT NULL
+    ), few AS (
+        SELECT * FROM known ORDER BY seq LIMIT $1::bigint + 1
+    ), counted AS (
+        SELECT count(*) > $1 AS many FROM few
+    ), marks AS (
+        SELECT low + (high - low) * i / ($1 - 1) AS seq
+        FROM (SELECT min(seq) AS low, max(seq) AS high FROM known) AS ends, counted, generate_series(0, $1 - 1) AS i
+        WHERE many
+    )
+    SELECT few.* FROM few, counted WHERE NOT many
+    UNION
+    SELECT at.* FROM marks, LATERAL (SELECT * FROM known WHERE known.seq >= marks.seq ORDER BY seq LIMIT 1) AS at
+    ORDER BY seq
 """
 
-# The chain of an order: what was said about it, the step that proposed it, the steps in which the strategies behind it
-# formed their opinions, and the slices it was filled on.
+# The chain of an order: what was said about it, the step that proposed it, the step that set the target it leads to (between two
+# rebalancings that is an earlier one, which is looked for in as many steps as a week of minutes has), the steps in which the
+# strategies behind it formed their opinions, and the slices it was filled on.
 CHAIN: Final = """
     WITH events AS (
         SELECT DISTINCT seq FROM order_events WHERE client_order_id = $1
@@ -90,25 +106,36 @@ CHAIN: Final = """
         SELECT * FROM tape WHERE seq = (SELECT min(seq) FROM events)
     ), ordered AS (
         SELECT instrument_id FROM orders WHERE client_order_id = $1
+    ), aimed AS (
+        SELECT step.seq, step.correlation_id, step.data FROM ordered, (
+            SELECT seq, ts_event, correlation_id, data FROM tape
+            WHERE type = (SELECT type FROM origin WHERE type LIKE 'portfolio.step.%')
+              AND ts_event <= (SELECT ts_event FROM origin) AND seq <= (SELECT seq FROM origin)
+            ORDER BY ts_event DESC, seq DESC LIMIT 10080
+        ) AS step
+        WHERE step.data -> 'targets' @> jsonb_build_array(jsonb_build_object('instrument_id', ordered.instrument_id))
+        ORDER BY step.ts_event DESC, step.seq DESC LIMIT 1
     ), opinions AS (
         SELECT said.seq
-        FROM origin, ordered, jsonb_array_elements(origin.data -> 'targets') AS target,
+        FROM aimed, ordered, jsonb_array_elements(aimed.data -> 'targets') AS target,
             jsonb_array_elements(target -> 'contributions') AS contribution,
             LATERAL (
                 SELECT seq FROM strategy_signals AS s
                 WHERE s.strategy_id = contribution ->> 'strategy_id' AND s.instrument_id = ordered.instrument_id
-                  AND s.timeframe = contribution ->> 'timeframe' AND s.seq < origin.seq
+                  AND s.timeframe = contribution ->> 'timeframe' AND s.seq < aimed.seq
                 ORDER BY s.seq DESC LIMIT 1
             ) AS said
         WHERE target ->> 'instrument_id' = ordered.instrument_id
     ), steps AS (
-        SELECT correlation_id FROM origin UNION SELECT correlation_id FROM tape WHERE seq IN (SELECT seq FROM opinions)
+        SELECT correlation_id FROM origin UNION SELECT correlation_id FROM aimed
+        UNION SELECT correlation_id FROM tape WHERE seq IN (SELECT seq FROM opinions)
+    ), wanted AS (
+        SELECT seq FROM events
+        UNION SELECT seq FROM tape
+            WHERE correlation_id IN (SELECT correlation_id FROM steps) AND seq <= (SELECT seq FROM origin)
+              AND type NOT LIKE 'order.%' AND type NOT LIKE 'execution.%'
+        UNION SELECT cause_seq FROM tape WHERE seq IN (SELECT seq FROM events) AND type LIKE 'order.filled.%'
     )
     SELECT seq, ts_init, ts_event, type, source, id, correlation_id, causation_id, cause_seq, cause_index, data
-    FROM tape
-    WHERE seq IN (SELECT seq FROM events)
-       OR (correlation_id IN (SELECT correlation_id FROM steps) AND seq <= (SELECT seq FROM origin)
-           AND type NOT LIKE 'order.%' AND type NOT LIKE 'execution.%')
-       OR seq IN (SELECT cause_seq FROM tape WHERE seq IN (SELECT seq FROM events) AND type LIKE 'order.filled.%')
-    ORDER BY seq
+    FROM tape WHERE seq IN (SELECT seq FROM wanted) ORDER BY seq
 """

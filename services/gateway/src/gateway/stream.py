@@ -101,10 +101,14 @@ class Outbox:
         self._events: dict[str, deque[dict[str, Any]]] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, seq: int, envelope: Envelope, message: Message) -> None:
+    def note(self, seq: int, message: Message) -> None:
+        """How far the tape is, and what time it is in the market: every frame says so, whoever listened meanwhile."""
         self._seq = seq
         if isinstance(message, m.MarketSlice):
             self._ts_event = message.ts_event
+
+    def add(self, seq: int, envelope: Envelope, message: Message) -> None:
+        self.note(seq, message)
         rule = RULES.get(type(message))
         for topic, key, value in rule(message) if rule else ():
             if topic in STATES:
@@ -144,6 +148,8 @@ class Hub:
         """Costs next to nothing while nobody listens."""
         if self.clients:
             self._outbox.add(seq, envelope, message)
+        else:
+            self._outbox.note(seq, message)
 
     async def run(self) -> None:
         """For ever."""

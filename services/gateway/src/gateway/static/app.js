@@ -9,6 +9,8 @@ import { listenToSessions, loadHeatmap, loadSessions, noteClock } from "./sessio
 const FIRST = ["history", "regimes"];
 const LAST = ["sessions", "models", "market", "levels", "heatmap", "events", "feeds"];
 const MINUTE = 60_000;
+const [AT_FIRST, AT_LAST] = [1000, 8000]; // from one attempt at the stream to the next
+const AGAIN = 5000; // until what could not be read is tried again
 const PACE = 0.5 + Math.random();
 const state = { filter: "", pace: [] };
 
@@ -21,8 +23,8 @@ function showServices(answer) {
 }
 
 function showAlerts(alerts) {
-  if (!alerts.length) return;
-  $("alerts").replaceChildren(...alerts.map((one) => el("li", { class: one.severity },
+  const nothing = el("li", { class: "empty" }, "None.");
+  $("alerts").replaceChildren(...(alerts.length ? [] : [nothing]), ...alerts.map((one) => el("li", { class: one.severity },
     el("b", {}, one.title), el("span", { class: "quiet" }, `${when(one.ts_event)} · ${one.detail}`))));
 }
 
@@ -65,15 +67,17 @@ const heard = {
   alerts: () => soon("alerts"),
 };
 
-function listen() {
+function listen(wait) {
   const socket = new WebSocket(`${location.origin.replace("http", "ws")}${API}/stream`);
   socket.onmessage = ({ data }) => {
+    wait = 0;
     const frame = JSON.parse(data);
     noteTime(frame.ts_event);
     if (noteClock(frame.ts_event)) soon("sessions");
     heard[frame.topic]?.(frame);
   };
-  socket.onclose = () => setTimeout(() => { refreshAll(); listen(); }, 1000);
+  socket.onopen = () => { if (wait) refreshAll(); }; // what was said meanwhile
+  socket.onclose = () => setTimeout(listen, wait || AT_FIRST, Math.min(AT_LAST, 2 * (wait || AT_FIRST)));
 }
 
 // --- what is ------------------------------------------------------------------------------------------------------------
@@ -96,9 +100,10 @@ const load = {
   portfolio: async () => showPortfolio(await api("/portfolio")),
   risk: async () => showRisk(await api("/risk/portfolio")),
   async prices() {
-    const { items } = await api(`/prices/history?points=${HISTORY}`);
+    const [last, { items }] = await Promise.all([api("/prices"), api(`/prices/history?points=${HISTORY}`)]);
     seen.prices.clear();
     for (const one of items) for (const px of one.px) notePrice(one.instrument_id, px);
+    for (const one of last) if (!seen.prices.has(one.instrument_id)) notePrice(one.instrument_id, one.px); // its market is closed
     showPrices();
   },
   positions: async () => showPositions(await api("/positions")),
@@ -111,7 +116,11 @@ const load = {
   events: loadEvents,
   sessions: loadSessions,
   heatmap: loadHeatmap,
-  orders: async () => showOrders((await api(`/orders?limit=60${state.filter && `&state=${state.filter}`}`)).items),
+  async orders() {
+    const { filter } = state;
+    const { items } = await api(`/orders?limit=60${filter && `&state=${filter}`}`);
+    if (filter === state.filter) showOrders(items); // else another one was chosen meanwhile
+  },
   alerts: async () => showAlerts((await api("/alerts?limit=20")).items),
   services: async () => showServices(await api("/health/services")),
 };
@@ -125,6 +134,7 @@ async function refresh(name) {
     failing.delete(name);
   } catch (error) {
     failing.set(name, error.message);
+    soon(name, AGAIN);
   }
   const said = [...new Set(failing.values())].join(" · ");
   $("trouble").textContent = said;
@@ -164,6 +174,6 @@ listenToOverride();
 listenToSessions();
 
 refreshAll();
-listen();
+listen(0);
 const every = { services: 2000, status: 5000, sessions: MINUTE, levels: MINUTE, heatmap: MINUTE, events: MINUTE, market: MINUTE };
 for (const [name, ms] of Object.entries(every)) setInterval(() => refresh(name), ms);

@@ -1,5 +1,5 @@
 // The book: key figures, the equity curve, prices, positions, orders.
-import { $, el, grouped, missing, percent, price, rows, sense, signed, svg, tag, when, words } from "./tools.js";
+import { $, amount, el, grouped, missing, percent, price, quantity, roomFor, rows, sense, signed, svg, tag, when, words } from "./tools.js";
 import { explain } from "./dialogs.js";
 
 export const HISTORY = 60; // prices per sparkline
@@ -40,12 +40,18 @@ export function showTrading(trading) {
 
 export function showChart(points) {
   seen.points = points;
-  if (points.length < 2) return;
-  const [width, height, left, bottom] = [$("chart").clientWidth, 260, 62, 22];
+  if (points.length < 2) {
+    $("chart").replaceChildren(el("p", { class: "empty" }, "Fewer than two steps have been completed."));
+    return;
+  }
+  const [width, height, bottom] = [$("chart").clientWidth, 260, 22];
   const equity = points.map((point) => Number(point.equity));
   let [low, high] = [Math.min(...equity), Math.max(...equity)];
   const margin = (high - low || Math.abs(high) * 0.01 || 1) * 0.08;
   [low, high] = [low - margin, high + margin];
+  const levels = [0.1, 0.5, 0.9].map((share) => low + (high - low) * share);
+  const names = levels.map((value) => grouped(value, high - low < 10 ? 2 : 0));
+  const left = roomFor(names);
   const x = (i) => left + ((width - left) * i) / (points.length - 1);
   const y = (value) => (height - bottom) * (1 - (value - low) / (high - low));
   const worst = Math.max(0.02, ...points.map((point) => point.drawdown));
@@ -53,10 +59,9 @@ export function showChart(points) {
   const pain = points.map((point, i) => `${x(i).toFixed(1)},${((point.drawdown / worst) * height * 0.3).toFixed(1)}`).join(" ");
   const drawing = svg("svg", { width, height, role: "img", "aria-label":
     `Equity from ${grouped(equity[0])} to ${grouped(equity.at(-1))}; largest drawdown shown ${percent(worst)}` });
-  for (const share of [0.1, 0.5, 0.9]) {
-    const value = low + (high - low) * share;
+  for (const [i, value] of levels.entries()) {
     drawing.append(svg("line", { class: "grid", x1: left, x2: width, y1: y(value), y2: y(value) }));
-    drawing.append(svg("text", { class: "axis", x: 0, y: y(value) + 4 }, grouped(value)));
+    drawing.append(svg("text", { class: "axis", x: 0, y: y(value) + 4 }, names[i]));
   }
   drawing.append(
     svg("polygon", { class: "pain", points: `${left},0 ${pain} ${width},0` }),
@@ -94,18 +99,18 @@ export function showPositions(positions) {
   const held = positions.filter((one) => Number(one.signed_qty) !== 0 || Number(one.realized) !== 0);
   rows("positions", held, (one) => el("tr", {},
     el("td", {}, one.instrument_id),
-    el("td", { class: `num ${sense(one.signed_qty)}` }, signed(one.signed_qty)),
+    el("td", { class: `num ${sense(one.signed_qty)}` }, quantity(one.signed_qty, "exceptZero")),
     el("td", { class: "num" }, Number(one.avg_px) ? price(one.avg_px) : "–"),
     el("td", { class: "num" }, price(one.last_px)),
-    el("td", { class: `num ${sense(one.unrealized)}` }, `${signed(one.unrealized, 2)} ${one.quote ?? ""}`),
-    el("td", { class: `num ${sense(one.realized)}` }, `${signed(one.realized, 2)} ${one.quote ?? ""}`)),
+    el("td", { class: `num ${sense(one.unrealized)}` }, `${amount(one.unrealized)} ${one.quote ?? ""}`),
+    el("td", { class: `num ${sense(one.realized)}` }, `${amount(one.realized)} ${one.quote ?? ""}`)),
   "No position: the book is flat.", 6);
 }
 
 export function showOrders(orders) {
   rows("orders", orders, (order) => {
     const open = () => explain(order.client_order_id);
-    const what = `${order.side ?? ""} ${grouped(order.qty)} ${words(order.order_type ?? "")}`;
+    const what = `${order.side ?? ""} ${quantity(order.qty)} ${words(order.order_type ?? "")}`;
     return el("tr", { class: "open", tabIndex: 0, onclick: open, onkeydown: (event) => event.key === "Enter" && open() },
       el("td", {}, when(order.ts_first)), el("td", {}, order.instrument_id ?? "–"),
       el("td", { class: order.side === "BUY" ? "up" : "down" }, what),

@@ -1,5 +1,5 @@
 // What opens over the page: why an order happened, stopping and resuming.
-import { $, api, el, grouped, when, words } from "./tools.js";
+import { $, api, el, quantity, when, words } from "./tools.js";
 
 // --- why an order happened ----------------------------------------------------------------------------------------------
 export async function explain(id) {
@@ -9,10 +9,11 @@ export async function explain(id) {
   $("why").showModal();
   try {
     const { order, chain } = await api(`/explain/${encodeURIComponent(id)}`);
-    $("why-order").textContent = `${order.side} ${grouped(order.qty)} ${order.instrument_id} for ${order.strategy_id}: ${words(order.state)}`;
+    if ($("why-title").textContent !== id) return; // another one was chosen while this one was read
+    $("why-order").textContent = `${order.side} ${quantity(order.qty)} ${order.instrument_id} for ${order.strategy_id}: ${words(order.state)}`;
     $("chain").replaceChildren(...chain.map(link));
   } catch (error) {
-    $("why-order").textContent = error.message;
+    if ($("why-title").textContent === id) $("why-order").textContent = error.message;
   }
 }
 

@@ -1,14 +1,16 @@
 // One instrument in one timeframe: closes with high and low, levels of volume, the regime ribbon, probabilities.
-import { $, el, percent, place, price, svg, when, words } from "./tools.js";
+import { $, el, percent, place, price, roomFor, svg, when, words } from "./tools.js";
 
 // Short names that fit into a span; the legend and the readout have the whole ones.
 const SHORT = { TRENDING_UP: "up", TRENDING_DOWN: "down", RANGING: "range", CHOPPY: "choppy", VOLATILE: "volatile", CRISIS: "crisis", UNCERTAIN: "?" };
 const MODELS = ["bull", "sideways", "bear"];
 const LEVELS = { poc: "POC", value_high: "VAH", value_low: "VAL" };
-const [TOP, PRICES, RIBBON, STRIP, LEFT, RIGHT] = [8, 280, 22, 42, 58, 44];
+const [TOP, PRICES, RIBBON, STRIP, RIGHT] = [8, 280, 22, 42, 44];
+const ROWS = [0.05, 0.35, 0.65, 0.95]; // of the grid, as shares of the height
 const NONE = { bars: { ts_event: [] }, spans: [], models: { ts_event: [] }, levels: {} };
 let shown = NONE;
 let cursor = null;
+let edge = 58; // where prices begin, right of their labels
 
 export function drawMarket(found) {
   shown = found;
@@ -25,7 +27,7 @@ export function drawMarket(found) {
   drawing.append(...grid(scale), ...priceLines(scale, close, high, low), ...levelLines(scale, found.levels));
   drawing.append(...ribbon(scale, times, found.spans), ...strip(scale, times, modeled ? found.models : null));
   drawing.append(
-    svg("text", { class: "axis", x: LEFT, y: height - 3 }, when(times[0])),
+    svg("text", { class: "axis", x: edge, y: height - 3 }, when(times[0])),
     svg("text", { class: "axis", x: width - RIGHT, y: height - 3, "text-anchor": "end" }, when(times.at(-1))),
     svg("line", { class: "cursor", y1: TOP, y2: height - 18, x1: -9, x2: -9 }),
   );
@@ -47,14 +49,15 @@ function scales(width, count, low, high, levels) {
   }
   const margin = (most - least || most * 0.01) * 0.05;
   [least, most] = [least - margin, most + margin];
-  const step = (width - LEFT - RIGHT) / Math.max(1, count - 1);
-  return { width, step, least, most, x: (i) => LEFT + step * i, y: (px) => TOP + PRICES * (1 - (px - least) / (most - least)) };
+  edge = roomFor(ROWS.map((share) => price(least + (most - least) * share)));
+  const step = (width - edge - RIGHT) / Math.max(1, count - 1);
+  return { width, step, least, most, x: (i) => edge + step * i, y: (px) => TOP + PRICES * (1 - (px - least) / (most - least)) };
 }
 
 function grid({ width, least, most, y }) {
-  return [0.05, 0.35, 0.65, 0.95].flatMap((share) => {
+  return ROWS.flatMap((share) => {
     const px = least + (most - least) * share;
-    return [svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(px), y2: y(px) }),
+    return [svg("line", { class: "grid", x1: edge, x2: width - RIGHT, y1: y(px), y2: y(px) }),
       svg("text", { class: "axis", x: 0, y: y(px) + 4 }, price(px))];
   });
 }
@@ -71,7 +74,7 @@ function levelLines({ width, y, least, most }, levels) {
   return inside.sort(([a], [b]) => levels[b] - levels[a]).flatMap(([name, label]) => {
     const at = y(levels[name]);
     taken = Math.max(at + 4, taken + 12);
-    return [svg("line", { class: `level ${name}`, x1: LEFT, x2: width - RIGHT, y1: at, y2: at }),
+    return [svg("line", { class: `level ${name}`, x1: edge, x2: width - RIGHT, y1: at, y2: at }),
       svg("text", { class: "axis level-name", x: width - RIGHT + 5, y: taken }, label)];
   });
 }
@@ -81,7 +84,7 @@ function ribbon({ x, step }, times, spans) {
   return spans.flatMap((one) => {
     const [from, until] = [Math.max(0, place(times, one.from_ns)), place(times, one.until_ns)];
     if (until < 0) return [];
-    const [left, right] = [Math.max(LEFT, x(from) - step / 2), x(until) + step / 2];
+    const [left, right] = [Math.max(edge, x(from) - step / 2), x(until) + step / 2];
     const name = `${words(one.regime)}${one.override && `, set by ${one.override}`}: ${one.bars} bars from ${when(one.from_ns)}`;
     const box = svg("rect", { class: `regime ${one.regime} ${one.override ? "set" : ""}`, x: left, y, width: Math.max(1, right - left), height: RIBBON }, svg("title", {}, name));
     const label = `${SHORT[one.regime]}${one.override && " ✎"}`;
@@ -92,7 +95,7 @@ function ribbon({ x, step }, times, spans) {
 
 function strip({ x, width }, times, models) {
   const top = TOP + PRICES + RIBBON + 12;
-  if (!models) return [svg("text", { class: "axis", x: LEFT, y: top + 24 }, "No probabilities: no model fitted.")];
+  if (!models) return [svg("text", { class: "axis", x: edge, y: top + 24 }, "No probabilities: no model fitted.")];
   const known = models.ts_event.map((ts, i) => [place(times, ts), i]).filter(([at, i]) => at >= 0 && models.bull[i] !== null);
   const shapes = [];
   let under = known.map(() => 0);
@@ -103,7 +106,7 @@ function strip({ x, width }, times, models) {
     under = over;
   }
   return [...shapes, svg("text", { class: "axis", x: 0, y: top + 12 }, "bear"), svg("text", { class: "axis", x: 0, y: top + 25 }, "sideways"),
-    svg("text", { class: "axis", x: 0, y: top + 38 }, "bull"), svg("rect", { class: "frame", x: LEFT, y: top, width: width - LEFT - RIGHT, height: STRIP })];
+    svg("text", { class: "axis", x: 0, y: top + 38 }, "bull"), svg("rect", { class: "frame", x: edge, y: top, width: width - edge - RIGHT, height: STRIP })];
 }
 
 function summary({ bars, spans }) {
@@ -120,8 +123,8 @@ function point(i, marked) {
   const odds = at >= 0 && models.bull[at] !== null ? ` · ${MODELS.map((name) => `${name} ${percent(models[name][at], 0)}`).join(", ")}` : "";
   $("market-readout").textContent = `${when(ts)} · ${price(bars.close[i])} · ${span ? words(span.regime) : "no reading"}${odds}`;
   const line = $("market-chart").querySelector(".cursor");
-  const step = (line.parentNode.clientWidth - LEFT - RIGHT) / (bars.ts_event.length - 1);
-  for (const end of ["x1", "x2"]) line.setAttribute(end, marked ? LEFT + step * i : -9);
+  const step = (line.parentNode.clientWidth - edge - RIGHT) / (bars.ts_event.length - 1);
+  for (const end of ["x1", "x2"]) line.setAttribute(end, marked ? edge + step * i : -9);
 }
 
 function move(i) {
@@ -134,8 +137,8 @@ function move(i) {
 export function listenToChart() {
   const chart = $("market-chart");
   chart.onpointermove = ({ clientX }) => {
-    const width = chart.clientWidth - LEFT - RIGHT;
-    move(((clientX - chart.getBoundingClientRect().left - LEFT) / width) * (shown.bars.ts_event.length - 1));
+    const width = chart.clientWidth - edge - RIGHT;
+    move(((clientX - chart.getBoundingClientRect().left - edge) / width) * (shown.bars.ts_event.length - 1));
   };
   chart.onpointerleave = () => move(null);
   chart.onfocus = () => $("market-readout").setAttribute("aria-live", "polite"); // elsewhere it would talk with every bar
@@ -153,5 +156,10 @@ export function listenToChart() {
   addEventListener("resize", () => drawMarket(shown));
 }
 
-export const clearMarket = () => { cursor = null; shown = NONE; };
+export function clearMarket() { // what is there belongs to another instrument
+  [cursor, shown] = [null, NONE];
+  $("market-chart").replaceChildren();
+  $("market-readout").textContent = "–";
+}
+
 export const LEGEND = Object.keys(SHORT);

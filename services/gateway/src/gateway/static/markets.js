@@ -6,6 +6,7 @@ import { askOverride } from "./override.js";
 const ORDER = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"];
 const POINTS = 300;
 const state = { instrument: "", timeframe: "", readings: [], models: new Map(), market: null, overrides: [], levels: {} };
+let again = () => {}; // reads the chart once more, and says at the top what is wrong
 
 // --- all instruments --------------------------------------------------------------------------------------------------
 export async function loadRegimes() {
@@ -39,7 +40,7 @@ function cell(one) {
   if (!one) return el("td", {}, "–");
   const by = one.override ? `, set by ${one.override}` : "";
   const title = `confidence ${percent(one.confidence, 0)}, since ${when(one.since_ns)}${by}; show it as a chart`;
-  const pick = el("button", { type: "button", class: `tag pick ${one.regime}`, title, onclick: () => choose(one.instrument_id, one.timeframe) },
+  const pick = el("button", { type: "button", class: `tag pick ${one.regime}`, title, onclick: () => choose(one.instrument_id, one.timeframe).catch(again) },
     words(one.regime), one.override ? " ✎" : null);
   pick.dataset.key = `${one.instrument_id}|${one.timeframe}`;
   return el("td", {}, pick, one.vol_state === "NORMAL" ? null : el("span", { class: "hot" }, words(one.vol_state)));
@@ -82,7 +83,9 @@ async function choose(instrument, timeframe) {
 
 // --- what models say ----------------------------------------------------------------------------------------------------
 export async function loadModels() {
-  noteModels(Object.fromEntries((await api("/regime/models")).map((one) => [`${one.instrument_id}|${one.timeframe}`, one])));
+  const found = await api("/regime/models");
+  state.models.clear();
+  noteModels(Object.fromEntries(found.map((one) => [`${one.instrument_id}|${one.timeframe}`, one])));
 }
 
 export function noteModels(news) {
@@ -118,7 +121,11 @@ export async function loadMarket() {
 }
 
 export function showMarket(market) {
-  if (!market) return;
+  if (!market) {
+    $("stress").replaceChildren(el("p", { class: "empty" }, "Nothing said of the market as a whole yet."));
+    $("stress-parts").replaceChildren();
+    return;
+  }
   const score = market.stress_score;
   const known = !missing(score);
   const level = !known ? "" : score < 1 / 3 ? "low" : score < 2 / 3 ? "middle" : "high";
@@ -173,7 +180,8 @@ export async function loadEvents() {
 
 export function listenToMarkets(refresh) {
   $("legend").replaceChildren(...LEGEND.map((name) => el("li", { class: `swatch ${name}` }, words(name))));
-  const chosen = () => choose($("market-instrument").value, $("market-timeframe").value).catch(() => refresh("chart"));
+  again = () => refresh("chart");
+  const chosen = () => choose($("market-instrument").value, $("market-timeframe").value).catch(again);
   $("market-instrument").onchange = chosen;
   $("market-timeframe").onchange = chosen;
   $("override-open").onclick = () => askOverride(names(), state.instrument, false);

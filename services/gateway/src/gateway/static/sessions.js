@@ -24,7 +24,10 @@ export function noteClock(now) {
 
 function showClock(now) {
   const { items, overlap, fx_open: open } = state.clock;
-  if (!items.length) return;
+  if (!items.length) {
+    $("sessions").replaceChildren(el("li", { class: "empty" }, "No step has been completed yet."));
+    return;
+  }
   state.minute = Math.floor(now / 6e10);
   $("session-now").textContent = overlap || (open ? items.filter((one) => one.open).map((one) => one.session).join() || "between sessions" : "FX market closed");
   $("sessions").replaceChildren(dial(now, items), ...items.map((one) => el("li", {}, el("span", {}, one.session),

@@ -2,6 +2,7 @@
 
 export const $ = (id) => document.getElementById(id);
 export const API = "/api/v1";
+const PATIENCE = 12_000; // the gateway itself gives up on a database after ten seconds, and says so
 
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -22,7 +23,9 @@ export function svg(tag, attributes, ...children) {
 }
 
 export async function api(path, options) {
-  const answer = await fetch(API + path, options);
+  const answer = await fetch(API + path, { signal: AbortSignal.timeout(PATIENCE), ...options }).catch(() => {
+    throw new Error("The gateway does not answer: what is shown may be old");
+  });
   if (answer.status === 401) location.assign("/login");
   const body = await answer.json();
   if (!answer.ok) throw new Error(body.detail || answer.statusText);
@@ -30,11 +33,18 @@ export async function api(path, options) {
 }
 
 export const missing = (value) => value === null || value === undefined || value === "";
-export const grouped = (value, digits = 0) =>
-  missing(value) ? "–" : Number(value).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const grouped = (value, digits = 0, signDisplay = "negative") => // negative: what is rounded to zero has no sign
+  missing(value) ? "–" : Number(value).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay });
 export const percent = (value, digits = 2) => (missing(value) ? "–" : `${(Number(value) * 100).toFixed(digits)} %`);
-export const price = (value) => (missing(value) ? "–" : Number(Number(value).toPrecision(6)).toString());
-export const signed = (value, digits = 0) => (missing(value) ? "–" : (Number(value) > 0 ? "+" : "") + grouped(value, digits));
+export const signed = (value, digits = 0) => grouped(value, digits, "exceptZero");
+
+// Coins cost from 1e-8 to 1e8 and are held by the thousandth: six digits count, but none before the point is ever rounded away.
+const behind = (value, digits) => (Number(value) ? Math.max(0, Math.min(20, digits - 1 - Math.floor(Math.log10(Math.abs(value))))) : 0);
+const exact = (value, maximumFractionDigits, signDisplay) =>
+  missing(value) ? "–" : Number(value).toLocaleString("en", { maximumFractionDigits, signDisplay });
+export const price = (value) => exact(value, Math.max(2, behind(value, 6)));
+export const quantity = (value, signDisplay = "auto") => exact(value, behind(value, 6), signDisplay);
+export const amount = (value) => signed(value, Math.min(8, Math.max(2, behind(value, 2)))); // of money whose unit may be a coin
 export const sense = (value) => (missing(value) || Number(value) === 0 ? "" : Number(value) > 0 ? "up" : "down");
 export const when = (ns) => (ns ? new Date(Number(ns) / 1e6).toISOString().slice(0, 16).replace("T", " ") : "–");
 export const words = (name) => name.toLowerCase().replaceAll("_", " ");
@@ -55,3 +65,6 @@ export function place(times, ts) {
   }
   return low - 1;
 }
+
+// How wide a column for these is, in px: digits of 11 px are 7 wide, the widest that a font of ours has.
+export const roomFor = (labels) => Math.max(58, ...labels.map((label) => 7 * label.length + 6));
