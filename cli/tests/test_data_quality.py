@@ -12,6 +12,7 @@ import pytest
 from support.command import Ballast
 
 from ballast_cli import output
+from ballast_cli.configuration import effective
 
 MONDAY = datetime(2017, 5, 1, tzinfo=UTC)
 EVENTS = [MONDAY + timedelta(days=day, hours=13, minutes=30) for day in range(1, 60, 2)]
@@ -143,3 +144,27 @@ def test_a_backtest_with_a_blackout_denies_orders_near_events(ballast: Ballast, 
     loud = json.loads(ballast("backtest", "--config", "loud.toml", *span).out)
     assert quiet["orders"]["denied"] > loud["orders"]["denied"] + 50
     assert 0 < quiet["orders"]["filled"] < loud["orders"]["filled"]
+
+
+@pytest.mark.req("MKT-07", "PLT-09", "RES-09")
+def test_two_runs_whose_calendars_differ_differ_in_their_configuration(ballast: Ballast, tmp_path: Path) -> None:
+    prices(tmp_path / "data")
+    (tmp_path / "quiet.toml").write_text('[market_data]\neconomic_calendar = "calendar.csv"\nsymbols = []\n')
+    head = "timestamp,currency,impact,event\n"
+    told = []
+    for at in ("13:30", "13:30", "14:30"):
+        (tmp_path / "calendar.csv").write_text(f"{head}2017-01-06T{at}:00Z,USD,high,Payrolls\n")
+        assert ballast("backtest", "--config", "quiet.toml", "--data", "data").code == 0
+        told.append(json.loads(ballast("runs", "show", "latest", "--json").out))
+    first, same, other = (one["trial"]["configuration"] for one in told)
+    assert first == same != other
+    compared = json.loads(ballast("runs", "compare", told[0]["id"], told[2]["id"], "--json").out)
+    assert list(compared["configuration"]) == ["market_data.economic_calendar"]
+    live = effective(
+        "fx", override=tmp_path / "quiet.toml", data="live"
+    )  # there the tape holds every event that was said
+    assert live["market_data"]["economic_calendar"] == str(tmp_path / "calendar.csv")
+    (tmp_path / "calendar.csv").unlink()
+    gone = ballast("config", "check", "--config", "quiet.toml")
+    assert gone.code == output.CONFIG
+    assert "calendar.csv: no such file" in gone.err

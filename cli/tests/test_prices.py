@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ballast_cli.prices import side_by_side, tables
+from ballast_cli.prices import of_slice, side_by_side, tables
+from common.errors import BallastError
 from common.messages.market_data import Bar, MarketSlice, Quote
 from common.testing.builders import a
 
@@ -38,3 +39,13 @@ def test_where_nothing_is_quoted_the_close_of_the_base_bar_stands() -> None:
     coarse = a(Bar, instrument_id="BTC-USD.X", close=90.0, base=False)
     (btc,) = side_by_side(a(MarketSlice, bars=(bar, coarse), quotes=()))
     assert btc["venues"] == [{"venue": "X", "bid": 99.75, "ask": 100.25}]
+
+
+@pytest.mark.req("MKT-08")
+def test_the_end_of_a_day_in_which_nothing_was_quoted_is_no_empty_table() -> None:
+    """As over a weekend: the last slice is the one in which Friday's coarser bars ended."""
+    coarse = a(Bar, instrument_id="EUR-USD.X", close=1.1, base=False)
+    with pytest.raises(BallastError, match="no prices at 2017-01-07T00:00:00Z"):
+        of_slice(a(MarketSlice, ts_event=1_483_747_200 * 10**9, bars=(coarse,), quotes=()))
+    with pytest.raises(BallastError, match="no prices yet"):
+        of_slice(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ def test_the_clock_says_what_is_open_and_when_the_others_open_next(ballast: Ball
     wrong = ballast("sessions", "now", "--at", "noon")
     assert wrong.code == 78
     assert "--at noon: expected" in wrong.err
+    for year in ("0001", "9999"):
+        far = ballast("sessions", "now", "--at", f"{year}-12-31")
+        assert (far.code, f"--at {year}-12-31: expected a year from 1900 to 2199" in far.err) == (78, True)
 
 
 @pytest.mark.req("REG-11", "REG-13")
@@ -67,7 +71,11 @@ def test_a_kept_run_tells_what_its_trades_came_to(ballast: Ballast, tmp_path: Pa
     assert said.code == 0, said.err
     told = json.loads(said.out)
     assert told["source"] == "trades"
-    assert sum(row["signals"] for row in told["results"] if row["regime"] == "all") > 0
+    counted = Counter({row["session"]: row["signals"] for row in told["results"] if row["regime"] == "all"})
+    (path,) = tmp_path.rglob("trades.csv")
+    with path.open() as file:  # the file of the run and the report name the session of a trade alike
+        assert Counter(row["session"] for row in csv.DictReader(file) if row["profit"]) == counted
+    assert counted.total() > 30
 
 
 @pytest.mark.req("REG-11")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ def backfill(
     from market_data.backfill.venue import Limit
     from market_data.backfill.venues import venue as named
 
+    _check(into, url)
     wish = Wish(
         symbols=tuple(symbol.strip() for symbol in symbols.split(",") if symbol.strip()),
         timeframe=timeframe,
@@ -61,9 +63,22 @@ def backfill(
         try:
             result = asyncio.run(fetching)
         except GaveUpError as error:
-            output.answer({"error": f"{error}; what was had is kept, the same command goes on from there"}, as_json)
+            said = f"{error}; what was had is kept, the same command goes on from there"
+            if as_json:
+                output.answer({"error": said}, as_json)
+            else:
+                output.err.print(f"ballast: {said}", markup=False, soft_wrap=True)
             raise typer.Exit(output.UNAVAILABLE) from None
     output.answer(result if as_json else _in_words(result), as_json)
+
+
+def _check(into: Path, url: str) -> None:
+    """Before the first request: what comes can be kept, and there is a server to ask. Raises ConfigError."""
+    there = next(place for place in (into.absolute(), *into.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"--into {into}: {there} is no directory that may be written; expected one")
+    if url and not url.startswith(("http://", "https://")):
+        raise ConfigError(f"--url {url}: expected http://... or https://...")
 
 
 def _instant(option: str, text: str) -> int:

@@ -40,7 +40,7 @@ def bench_risk(
 def bench_regime(
     slices: Annotated[int, typer.Option(min=50, max=20_000, help="slices to measure")] = 500, as_json: Json = False
 ) -> None:
-    """One slice of 50 instruments on 7 timeframes through the regime detector, everything on; one bar of one instrument."""
+    """One slice of 50 instruments on all timeframes through the regime detector, everything on; one bar of one instrument."""
     from ballast_cli.regime_bench import regime
 
     output.answer(regime(slices), as_json)
@@ -88,7 +88,9 @@ def bench_resilience(
 ) -> None:
     """Real stress episodes with the guardian and without it."""
     from ballast_cli.resilience import in_markdown, resilience
+    from ballast_cli.runs import check
 
+    check(write, "--write")
     result = resilience(data)
     if write is not None:
         write.write_text(in_markdown(result))

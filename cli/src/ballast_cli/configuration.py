@@ -55,8 +55,11 @@ def effective(
     start: str | None = None,
     end: str | None = None,
     speed: str = "max",
+    pin: bool = True,
 ) -> dict[str, Any]:
-    """Everything a run needs to know, as plain values. Raises ConfigError naming key, value and expectation."""
+    """Everything a run needs to know, as plain values. Raises ConfigError naming key, value and expectation, and DataError for a
+    calendar that cannot be read. Without `pin` a calendar may change while the configuration stays the same.
+    """
     config = load(profile, override)
     for name in config:
         if name not in _FROM_FILES:
@@ -80,7 +83,16 @@ def effective(
             if override and feed[key]:
                 feed[key] = str((override.parent / feed[key]).resolve())
     plain["regime"]["models"] = _models(plain["regime"]["models"], override)
+    if pin and data != "live" and (calendar := plain["market_data"]["economic_calendar"]):
+        plain["market_data"]["economic_calendar"] = _pinned(calendar)
     return plain
+
+
+def _pinned(calendar: str) -> str:
+    """With the digest of its events: another calendar is another run. Of what is live the tape holds every event that was said."""
+    from market_data.events import pinned
+
+    return pinned(calendar)
 
 
 def _models(given: str, override: Path | None) -> str:

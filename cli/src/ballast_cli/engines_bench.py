@@ -24,6 +24,7 @@ from common.errors import ConfigError
 
 RUNNERS: Final = Path("tools") / "bench_engines"
 ENVIRONMENTS: Final = Path(".bench")
+RECORDED: Final = ("fx/m1/EURUSD_M1_201701-201712_histdata_bid.parquet", "fx/h1/EURUSD_H1_oanda_bidask.parquet")
 OTHERS: Final = ("backtesting", "backtrader", "nautilus_trader", "vectorbt")
 OURS: Final = ("ballast", "ballast_sweep")
 SWEEPERS: Final = ("ballast_sweep", "vectorbt")
@@ -69,6 +70,8 @@ def engines(root: Path, data: Path | None, *, bars: int = 0, cold: bool = True, 
     without `cold` no fresh processes are timed.
     """
     found = find(root)
+    if data is not None and (missing := [name for name in RECORDED if not (data / name).is_file()]):
+        raise ConfigError(f"--data {data}: no {missing[0]}; expected recorded prices with {' and '.join(RECORDED)}")
     with tempfile.TemporaryDirectory() as folder, Bar("engines", total=None, show=show) as bar:
         command = ["-m", "tools.bench_engines.prices", folder, str(bars), *([str(data.resolve())] if data else [])]
         cases = json.loads(_process(Path(sys.executable), command, root, {})[0])

@@ -45,7 +45,7 @@ def report(
     from market_data.settings import Settings
     from research.events import behaviour
 
-    check(csv_file)
+    check(csv_file, "--csv")
     made = effective(profile, override=config, data=data, start=start, end=end)
     asked = tuple(name.strip() for name in symbols.split(",") if name.strip())
     settings, run = section(made, "market_data", Settings), made["run"]

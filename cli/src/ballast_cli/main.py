@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -18,11 +20,12 @@ from ballast_cli.bench_commands import bench
 from ballast_cli.by_hand import by_hand
 from ballast_cli.readiness.command import readiness
 from ballast_cli.research_commands import research
-from ballast_cli.runs import Keep, Report
+from ballast_cli.runs import Keep, Report, check_keeping
 from ballast_cli.runs import check as check_report
 from ballast_cli.safekeeping import safekeeping
 from common.errors import BallastError, ConfigError, DataError, TapeError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 app = typer.Typer(
     help="Ballast: algorithmic trading with an independent risk guardian.",
     no_args_is_help=True,
@@ -183,6 +186,8 @@ def backtest(
     from ballast_cli.configuration import effective
 
     check_report(report)
+    if keep:
+        check_keeping()
     settings = effective(profile, override=config, data=data, start=start, end=end)
     show = not as_json and sys.stderr.isatty()
     result = run(settings, resume_after_days=resume_after, show_progress=show, report=report, keep=keep, plain=plain)
@@ -240,6 +245,8 @@ def main() -> None:
     except BallastError as error:
         _fail(str(error), _exit_code(error))
     except OSError as error:
+        if error.errno in _NO_ROOM:  # a write knows no file name
+            _fail(f"{error.filename or 'the output'}: cannot be written: {error.strerror}", output.CONFIG)
         if error.filename is None:
             _bug()
         _fail(f"{error.filename}: {error.strerror}", output.CONFIG)
@@ -270,5 +277,9 @@ def _bug() -> NoReturn:
 
 
 def _as_json(error: str) -> None:
-    if "--json" in sys.argv:
-        sys.stdout.write(json.dumps({"error": error}) + "\n")
+    try:
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps({"error": error}) + "\n")
+        sys.stdout.flush()
+    except OSError:  # what is left of it must not fail again when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,6 +12,7 @@ import typer
 
 from ballast_cli import output
 from ballast_cli.arguments import Data, End, Json, Override, Profile, Start, home
+from ballast_cli.runs import check as check_file
 from ballast_cli.walkforward_page import in_markdown
 from common.errors import BallastError, ConfigError
 from common.model.time import NS_PER_DAY, iso
@@ -112,6 +113,7 @@ def walkforward(
     """Search on the past, trade what follows, move on: what a search is worth out of sample. The same command resumes it."""
     from research.optimize import splits, walk
 
+    check_file(write, "--write")
     asked = _Asked(profile, config, data, start, end, space, [objective], constraint, sampler, 20, seed)
     plan, whole = _plan(asked, warmup_days, resume_after)
     if scheme not in list(splits.Scheme):

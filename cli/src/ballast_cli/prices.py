@@ -12,6 +12,7 @@ from rich.table import Table
 from ballast_cli.operator import endpoints_of
 from common.contracts import pattern
 from common.errors import BallastError
+from common.messages.base import Message
 from common.messages.market_data import Bar, MarketSlice, Quote
 from common.model.time import iso
 from common.runtime.codec import decode, decode_envelope
@@ -30,10 +31,17 @@ async def _last(endpoints: Endpoints) -> dict[str, Any]:
         record = await tape.last([pattern(MarketSlice)])
     finally:
         await tape.close()
-    found = decode(decode_envelope(record.payload)) if record else None
-    if not isinstance(found, MarketSlice):
+    return of_slice(decode(decode_envelope(record.payload)) if record else None)
+
+
+def of_slice(last: Message | None) -> dict[str, Any]:
+    """The last thing said of the market. Raises BallastError where it holds no price: over a weekend it is the end of a week."""
+    if not isinstance(last, MarketSlice):
         raise BallastError("no prices yet: the run has not said a slice")
-    return {"ts_event": iso(found.ts_event), "symbols": side_by_side(found)}
+    symbols = side_by_side(last)
+    if not symbols:
+        raise BallastError(f"no prices at {iso(last.ts_event)}: nothing was quoted in the period that ended then")
+    return {"ts_event": iso(last.ts_event), "symbols": symbols}
 
 
 def side_by_side(of: MarketSlice) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,10 +92,25 @@ def finish(
     return added
 
 
-def check(report: Path | None) -> None:
-    """Before a long run: the page can be written where it shall be. Raises ConfigError."""
-    if report is not None and not report.absolute().parent.is_dir():
-        raise ConfigError(f"--report {report}: no such directory; expected a file in a directory that is there")
+def check(file: Path | None, option: str = "--report") -> None:
+    """Before a long run: what `option` names can be written where it shall be. Raises ConfigError."""
+    if file is None:
+        return
+    if file.is_dir():
+        raise ConfigError(f"{option} {file}: a directory; expected a file")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"{option} {file}: no such directory; expected a file in a directory that is there")
+    if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        raise ConfigError(f"{option} {file}: may not be written; expected a file that may")
+
+
+def check_keeping() -> None:
+    """Before a long run: it can be kept. Raises ConfigError."""
+    folder = home() / "runs"
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        found = "may not be written" if there.is_dir() else "no directory"
+        raise ConfigError(f"{there}: {found}; expected a BALLAST_HOME in which runs can be kept, or --no-keep")
 
 
 def _in_words(one: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ Symbols = Annotated[str, typer.Option(help="such as EUR-USD,GBP-USD; default tho
 Horizon = Annotated[int, typer.Option(min=1, max=1000, help="bars after which a signal is judged, without --run")]
 Timeframes = Annotated[list[Timeframe] | None, typer.Option("--timeframe", help="1m to 1h, may be given again")]
 _HOUR: Final = Timeframe.H1
+_YEARS: Final = range(1900, 2200)
 
 
 @sessions.command()
@@ -76,9 +77,13 @@ def report(
     as_json: Json = False,
 ) -> None:
     """What a market does in each session, overlap and hour, what entries came to, and what follows from that."""
+    from ballast_cli.runs import check
     from research.sessions import page as html
     from research.sessions import report as tables
 
+    check(page)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--csv {folder}: a file; expected a folder")
     settings = _settings(profile, data, config, start, end, symbols, run)
     prices, outcomes, source = _gather(settings, timeframe or [_HOUR], run, horizon)
     made = tables.build(prices, outcomes, source)
@@ -116,9 +121,11 @@ def learn(
     as_json: Json = False,
 ) -> None:
     """Learn which hours to trade, and test walk-forward whether that has paid. What has not is not written."""
+    from ballast_cli.runs import check
     from research.sessions import windows, windows_file
     from research.sessions.outcomes import tables
 
+    check(out, "--out")
     if by not in tuple(windows.By):
         raise typer.BadParameter(f"got {by}; expected hour or session", param_hint="--by")
     kind = windows.By(by)
@@ -193,6 +200,8 @@ def _moment(text: str | None) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"--at {text}: expected a date and time such as 2024-01-10T14:00") from None
+    if moment.year not in _YEARS:
+        raise ConfigError(f"--at {text}: expected a year from {_YEARS.start} to {_YEARS.stop - 1}")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -32,8 +32,11 @@ def stress_test(
 ) -> None:
     """Run the whole system over paths that could have been; the worst ones can be replayed."""
     from ballast_cli.configuration import effective
+    from research.stress.episodes import of_profile
 
     settings = effective(profile, override=config, data=data, start=start, end=end)
+    if episodes is not None:
+        of_profile(profile, episodes)  # before the paths: whether there are any
     kinds = [name.strip() for name in kind.split(",") if name.strip()]
     result: dict[str, Any] = {
         "data": data,

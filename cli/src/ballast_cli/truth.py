@@ -44,12 +44,24 @@ def ab(
     from research.truth.ab import compare, runs
 
     settings, wanted = effective(profile, override=config, data=data, start=start, end=end), tuple(only or ())
+    _check_names(settings, wanted)
     with Bar("runs", total=runs(settings, wanted), show=_shows(as_json)) as bar:
         found = compare(settings, only=wanted, resume_after_days=resume_after, seed=seed, workers=workers, said=bar.to)
     output.answer(_compared(found) if as_json else _table(found), as_json)
     if found.everything.features_off:
         output.err.print(f"off: {', '.join(found.everything.features_off)}", markup=False, soft_wrap=True)
         raise typer.Exit(output.FAILED)
+
+
+def _check_names(settings: Mapping[str, Any], wanted: tuple[str, ...]) -> None:
+    from research.truth.features import all_on, features
+
+    names = [each.name for each in features(all_on(settings))]
+    for word in wanted:
+        if not any(word in name for name in names):
+            raise output.WrongArgumentError(
+                f"--only {word}: in no feature's name; expected a part of {', '.join(names)}"
+            )
 
 
 def lookahead(

@@ -54,7 +54,7 @@ def propose(
     from research.updates import course, impact, plan, ranges, store
 
     wanted = {**_found(found, trial), **_typed(values or [])}
-    settings = effective(profile, override=config, data=data)
+    settings = effective(profile, override=config, data=data, pin=False)  # a plan outlives the calendar of a week
     tolerances = impact.Tolerances(
         drawdown_increase=drawdown_increase, turnover_ratio=turnover_ratio, sharpe_loss=sharpe_loss
     )
@@ -123,7 +123,7 @@ def apply(
     from research.updates import course, store
     from research.updates.plan import State
 
-    settings = effective(profile, override=config)
+    settings = effective(profile, override=config, pin=False)
     with store.locked(home()):
         ledger = store.load(home(), profile)
         begun = ledger.plan(plan).state is State.APPLYING

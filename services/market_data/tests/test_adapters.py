@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from aiohttp import web
+from support.feed_messages import Tick
 from support.feed_servers import ACCOUNT, KEY, TOKEN, Fault, FeedServer, serving
 
 from common.errors import ConfigError
@@ -163,6 +165,22 @@ async def test_what_an_exchange_does_not_list_is_said_and_the_rest_is_heard(name
     assert [(bad.symbol, bad.detail) for bad in of(found, Malformed)] == [("DOGE-USD", "not listed at this exchange")]
 
 
+async def test_trades_of_before_the_subscription_are_history_however_long_the_start_took(tmp_path: Path) -> None:
+    async with desk("kraken", tmp_path, symbols=("BTC-USD",)) as (server, _):
+        trade, clock = server.wording.trade, iter([60 * 10**9])
+
+        def aged(tick: Tick) -> Any:
+            """What it sends along is ten seconds old."""
+            old = time.time_ns() - tick.ts_ns > 10**12
+            return trade(tick._replace(ts_ns=time.time_ns() - 10 * 10**9) if old else tick)
+
+        server.wording.trade = aged
+        feed = FeedSettings(name="k", adapter="kraken", venue="KRAKEN", symbols=("BTC-USD",), url=server.url)
+        one = ccxt_pro.connect(feed, lambda: time.time_ns() - next(clock, 0), 7, ping_s=PING_S)  # begun a minute ago
+        found = await hear(one, lambda heard: len(of(heard, TradeSeen)) > 3)
+    assert all(trade.ts_received - trade.ts_venue < 5e9 for trade in of(found, TradeSeen))
+
+
 # --- bad days ----------------------------------------------------------------------------------------------------------
 @pytest.mark.req("MKT-02")
 @pytest.mark.parametrize("name", ALL)
@@ -273,8 +291,29 @@ async def test_a_slow_venue_is_waited_for(name: str, tmp_path: Path) -> None:
     assert not of(found, Disconnected)
 
 
-async def test_pauses_grow_until_a_price_has_come() -> None:
-    """A venue that takes a connection and drops it is not asked faster and faster."""
+async def test_an_answer_that_cannot_be_unpacked_is_a_lost_connection(tmp_path: Path) -> None:
+    """As of a proxy that says gzip and sends a page."""
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(body=b"<html>", headers={"Content-Encoding": "gzip"})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", page)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    try:
+        one = connection("oanda", f"http://{host}:{port}", tmp_path)
+        found = await hear(one, lambda heard: len(of(heard, Disconnected)) == 2)
+    finally:
+        await runner.cleanup()
+    assert of(found, Disconnected)[0].reason == "no connection: DecodingError"
+
+
+@pytest.mark.parametrize(("steady_s", "counted"), [(10.0, [1, 2, 3, 4, 5, 6]), (0.0, [1, 2, 3, 4, 1, 2])])
+async def test_pauses_grow_until_a_session_has_priced_for_a_while(steady_s: float, counted: list[int]) -> None:
+    """A venue that takes a connection and drops it is not asked faster and faster, nor one that first says its last price."""
     slept: list[float] = []
 
     async def session() -> AsyncIterator[FeedEvent]:
@@ -288,9 +327,10 @@ async def test_pauses_grow_until_a_price_has_come() -> None:
             slept.append(failures)
             return 0.0
 
-    one = Reconnecting("x", session, time.time_ns, backoff=Recording(), silence_s=1.0)  # type: ignore[arg-type]
+    backoff: Any = Recording()
+    one = Reconnecting("x", session, time.time_ns, backoff=backoff, silence_s=1.0, steady_s=steady_s)  # type: ignore[arg-type]
     await hear(one, lambda heard: len(of(heard, Disconnected)) == 7)
-    assert slept[:6] == [1, 2, 3, 4, 1, 2]
+    assert slept[:6] == counted
 
 
 # --- keys --------------------------------------------------------------------------------------------------------------

@@ -48,6 +48,12 @@ def test_whatever_oanda_sends_is_read_or_counted(line: bytes) -> None:
     assert isinstance(oanda.translate(line, 1), QuoteSeen | Heartbeat | Malformed)
 
 
+def test_brackets_without_end_are_counted() -> None:
+    deep = b"[" * 100_000
+    assert [type(event) for event in alpaca.translate(deep, 1)] == [Malformed]
+    assert isinstance(oanda.translate(deep, 1), Malformed)
+
+
 @given(st.datetimes(timezones=st.just(UTC)), st.integers(0, 999))
 def test_times_are_exact_to_the_nanosecond(moment: datetime, ns: int) -> None:
     expected = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // datetime.resolution * 1000 + ns

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from support.feed_servers import KEY, TOKEN
@@ -194,8 +195,15 @@ def test_pages_cover_a_span_once_and_none_is_too_long(start: int, bars: int, tim
     assert floor(start, timeframe) <= start <= ceiling(start, timeframe) < floor(start, timeframe) + 2 * timeframe.ns
 
 
+def packed() -> web.Response:
+    """Says gzip and is none."""
+    return web.Response(body=b"<html>", headers={"Content-Encoding": "gzip"})
+
+
 # --- bad days of a venue -----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("trouble", [broken, garbage, wait_seconds(0.05)], ids=["503", "no JSON", "429"])
+@pytest.mark.parametrize(
+    "trouble", [broken, garbage, packed, wait_seconds(0.05)], ids=["503", "no JSON", "no gzip", "429"]
+)
 async def test_trouble_delays_and_changes_nothing(trouble: Any, tmp_path: Path) -> None:
     async with history(NOW) as server:
         server.troubles = [trouble] * 3
@@ -264,12 +272,36 @@ async def test_a_refused_key_is_one_clear_sentence_without_the_key(name: str, tm
     assert not (tmp_path / "data").exists()
 
 
-async def test_an_unknown_symbol_is_not_asked_for_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("binance", "binance: ETH-USDT: HTTP 400: it does not know this symbol"),
+        ("kraken", "kraken: ETH-USDT: it does not know this symbol"),  # which it says with HTTP 200
+    ],
+)
+async def test_an_unknown_symbol_is_not_asked_for_twice(name: str, said: str, tmp_path: Path) -> None:
     async with history(NOW) as server:
         wish = Wish(symbols=("ETH-USDT",), timeframe=Timeframe.H1, start_ns=T0, end_ns=NOW)
-        with pytest.raises(DataError, match="ETH-USDT: HTTP 400: it does not know this symbol"):
-            await backfill(venue("binance"), wish, tmp_path, clock=lambda: NOW, url=server.url, settings=QUICK)
+        with pytest.raises(DataError, match=said):
+            await backfill(venue(name), wish, tmp_path, clock=lambda: NOW, url=server.url, settings=QUICK)
         assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("ahead", [5 * NS_PER_MINUTE, 3 * HOUR])
+async def test_a_clock_that_is_ahead_makes_no_bar_whole_that_is_not_over(ahead: int, tmp_path: Path) -> None:
+    """The venue's own clock says what is over; what is not is left for later, and it is said."""
+    async with history(_real_now()) as server:
+        start, now_ns = floor(server.now_ns, Timeframe.M1) - HOUR, server.now_ns
+        wish = Wish(symbols=("BTC-USDT",), timeframe=Timeframe.M1, start_ns=start, end_ns=now_ns + ahead)
+        many: dict[str, Any] = {"url": server.url, "limit": FAST, "settings": QUICK}
+        result = await backfill(venue("binance"), wish, tmp_path, clock=lambda: now_ns + ahead, **many)
+        over = floor(now_ns - venue("binance").settle_ns, Timeframe.M1)
+        assert told(rows(tmp_path))[-1][0] in {over, over - NS_PER_MINUTE, over + NS_PER_MINUTE}
+        assert told(rows(tmp_path)) == made_up(start, rows(tmp_path)[-1].ts, NS_PER_MINUTE)
+        assert "ours is ahead" in result["notes"][-1]
+        server.now_ns = now_ns + 5 * NS_PER_MINUTE  # the venue's past grows; its clock is that of this machine
+        again = await backfill(venue("binance"), wish, tmp_path, clock=lambda: now_ns + ahead, **many)
+    assert again["requests"] == 1
 
 
 @pytest.mark.parametrize(
@@ -278,6 +310,7 @@ async def test_an_unknown_symbol_is_not_asked_for_twice(tmp_path: Path) -> None:
         ("nasdaq", {}, "expected one of alpaca"),
         ("coinbase", {"timeframe": Timeframe.H4}, "coinbase has 1m"),
         ("binance", {"symbols": ("bitcoin",)}, "expected a pair"),
+        ("binance", {"symbols": ()}, "expected at least one"),
         ("binance", {"end_ns": T0}, "is not before"),
         ("oanda", {"symbols": ("EUR-USD",)}, "only with a key"),
         ("binance", {"start_ns": NOW - 60 * NS_PER_SECOND}, "no whole bar"),

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common.messages import MarketDataEnded
-from common.messages.market_data import QuarantineReason
+from common.messages.market_data import QuarantineReason, RowsQuarantined
 from market_data.feeds import HOURS, open_feed
 from market_data.quality import Quality, examine, symbols_in
 from market_data.settings import Settings
@@ -152,3 +153,27 @@ def test_every_bad_tick_is_refused_for_its_reason_and_nothing_else_is(tmp_path: 
 def test_symbols_of_a_directory_are_named_once(tmp_path: Path) -> None:
     written(tmp_path / "one", real_rows()[:5])
     assert symbols_in(written(tmp_path / "one", real_rows()[9:20], name="EURUSD_H1_more.csv")) == ("EUR-USD",)
+
+
+@pytest.mark.req("MKT-03")
+@pytest.mark.parametrize(
+    ("name", "header", "cells"),
+    [
+        ("BTCUSDT_1h.csv", "timestamp,open,high,low,close,volume", "1,1,1,1,{}"),
+        ("BTCUSDT_ticks.csv", "timestamp,price,size", "1,{}"),
+        ("EURUSD_ticks.csv", "timestamp,bid,ask,bid_size,ask_size", "1,1.0001,5,{}"),
+    ],
+)
+@pytest.mark.parametrize("infinite", ["inf", "-inf", "1e999"])
+def test_an_infinite_size_is_refused_and_not_said(
+    name: str, header: str, cells: str, infinite: str, tmp_path: Path
+) -> None:
+    """It would be no number on the tape, which nobody could read."""
+    hours = (f"2020-01-01T{hour:02d}:00:00Z,{cells.format(infinite if hour == 3 else 7)}" for hour in range(6))
+    (tmp_path / name).write_text("\n".join([header, *hours, ""]))
+    said = list(FeedSource(SETTINGS, open_feed(str(tmp_path), settings=SETTINGS)).messages())
+    for message in said:
+        assert msgspec.json.decode(msgspec.json.encode(message), type=type(message)) == message
+    (refused,) = [row for one in said if isinstance(one, RowsQuarantined) for row in one.rows]
+    assert refused.reason is QuarantineReason.UNPARSEABLE
+    assert "is not a number" in refused.detail

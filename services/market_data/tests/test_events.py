@@ -21,6 +21,7 @@ from market_data.events import (
     Schedule,
     Scheduled,
     day_of,
+    pinned,
     punctuality,
     read,
     schedule_of,
@@ -74,6 +75,11 @@ def test_events_are_read_in_order_of_time_each_once_without_holidays(tmp_path: P
             r"row 2: impact 'huge', expected one of low, medium, high, non-economic, holiday",
         ),
         ("2020-03-06,U$,high,Payrolls", r"row 2: currency 'U\$', expected one such as USD, or ALL"),
+        (
+            "9999-12-31,USD,high,Payrolls",
+            r"row 2: timestamp '9999-12-31', expected a time such as .* from 1700 to 2250",
+        ),
+        ("0001-01-01T00:00:00+14:00,USD,high,Payrolls", r"row 2: timestamp .* from 1700 to 2250"),
         ("2020-03-06,USD,high", r"row 2: expected the name of an event, found none"),
     ],
 )
@@ -123,6 +129,56 @@ def test_a_restarted_source_says_the_calendar_of_a_day_only_once(tmp_path: Path)
     begun = list(islice(before.steps(0), 30))
     after.state = before.state
     assert [*begun, *after.steps(30)] == whole
+
+
+@pytest.mark.req("MKT-07", "REG-12")
+def test_a_source_restarted_with_a_newer_calendar_says_it_at_once_and_not_tomorrow(tmp_path: Path) -> None:
+    claims = "2017-01-05T13:30:00Z,USD,high,Claims"
+    settings = Settings(economic_calendar=str(written(tmp_path, claims)))
+    feed = open_feed("builtin-h1", settings=settings, start_ns=START, end_ns=START + 4 * NS_PER_DAY)
+    before = FeedSource(settings, feed)
+    list(islice(before.steps(0), 6))
+    written(tmp_path, "2017-01-03T01:00:00Z,USD,high,Just over", claims, "2017-01-03T15:00:00Z,EUR,high,Speech")
+    after = FeedSource(settings, feed)
+    after.state = before.state
+    said = [message for messages in islice(after.steps(6), 12) for message in messages]
+    scheduled = [message for message in said if isinstance(message, EventsScheduled)]
+    assert isinstance(said[0], EventsScheduled)
+    assert len(scheduled) == 1
+    assert [event.name for event in scheduled[0].events] == ["Just over", "Speech", "Claims"]
+
+
+@pytest.mark.req("MKT-07")
+def test_an_event_that_stands_there_twice_is_known_since_the_earlier_of_both_announcements(tmp_path: Path) -> None:
+    event = "2020-03-03T15:00:00Z,USD,high,Emergency cut"
+    rows = (f"{event},2020-03-03T14:59:00Z", f"{event},2020-03-02T09:00:00+01:00", f"{event},2020-03-03T10:00:00Z")
+    (entry,) = read(written(tmp_path, *rows, header=HEADER.strip() + ",announced\n"))
+    assert entry.announced_ns == from_datetime(datetime(2020, 3, 2, 8, tzinfo=UTC))
+
+
+@pytest.mark.req("MKT-07")
+def test_a_run_that_names_the_events_of_its_calendar_is_refused_others(tmp_path: Path) -> None:
+    path = written(tmp_path, "2020-03-06T13:30:00Z,USD,high,Payrolls")
+    settings = Settings(economic_calendar=pinned(str(path)))
+    first = schedule_of(settings)
+    path.write_text(
+        "event,timestamp,currency,impact,actual\nPayrolls,2020-03-06T08:30:00-05:00,usd,High,275K\n"
+    )  # the same events otherwise written, with what came of them
+    assert schedule_of(settings) == first
+    assert pinned(pinned(str(path))) == pinned(str(path)) == settings.economic_calendar
+    for changed in (
+        "2020-03-06T13:31:00Z,USD,high,Payrolls",
+        "2020-03-06T13:30:00Z,EUR,high,Payrolls",
+        "2020-03-06T13:30:00Z,USD,medium,Payrolls",
+        "2020-03-06T13:30:00Z,USD,high,Payroll",
+    ):
+        written(tmp_path, changed)
+        assert pinned(str(path)) != settings.economic_calendar
+        with pytest.raises(DataError, match=r"calendar\.csv: its events have the sha256 .* expected .*as it was"):
+            schedule_of(settings)
+    written(tmp_path, "2020-03-06T13:30:00Z,USD,high,Payrolls,2020-03-01", header=HEADER.strip() + ",announced\n")
+    with pytest.raises(DataError, match="as it was"):
+        schedule_of(settings)
 
 
 @pytest.mark.req("MKT-07")

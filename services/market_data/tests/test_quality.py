@@ -50,6 +50,13 @@ def told(ts: list[int]) -> Quality:
     return found
 
 
+@pytest.mark.req("MKT-09")
+def test_an_instrument_of_which_every_row_was_refused_is_told_with_the_worst_grade() -> None:
+    (found,) = judge(minutes([FRIDAY, FRIDAY + NS_PER_MINUTE], [-1.0, 0.0]), SETTINGS, stale_bars=15)
+    assert (found.total.rows, found.total.bars, found.total.refused) == (2, 0, {QuarantineReason.NOT_POSITIVE: 2})
+    assert (found.total.grade, found.total.completeness, found.first_ns) == ("F", None, 0)
+
+
 @pytest.mark.req("MKT-09", "MKT-07")
 def test_a_weekend_is_no_gap_and_an_hour_of_it_that_was_open_is_one_on_its_own_day() -> None:
     friday = [FRIDAY + i * NS_PER_MINUTE for i in range(8 * 60 + 60)]  # to 20:59 UTC, a minute before the week ends

@@ -100,6 +100,16 @@ def test_where_events_do_nothing_hardly_anything_is_found() -> None:
 
 
 @pytest.mark.req("REG-12")
+def test_an_instrument_both_of_whose_currencies_publish_at_once_counts_once_among_all() -> None:
+    both = [*EVENTS, *(event(day, currency="EUR") for day in EVENT_DAYS)]
+    found = looked(both, bars(1, louder=3.0), bars(2))
+    for phase in Phase:
+        dollar, every = found["USD", phase, Measure.VOLATILITY], found["ALL", phase, Measure.VOLATILITY]
+        assert (every.events, every.instruments) == (dollar.events, dollar.instruments)
+        assert every.estimate == pytest.approx(dollar.estimate, rel=1e-12)
+
+
+@pytest.mark.req("REG-12")
 def test_several_instruments_that_see_one_event_are_one_observation() -> None:
     one, two = looked(EVENTS, bars(1, louder=3.0)), looked(EVENTS, bars(1, louder=3.0), bars(1, louder=3.0))
     key = ("USD", Phase.AFTER, Measure.VOLATILITY)

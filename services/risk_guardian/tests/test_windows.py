@@ -82,6 +82,17 @@ def test_the_instrument_goes_before_its_symbol_and_the_symbol_before_all_others(
 
 
 @pytest.mark.req("REG-12")
+@pytest.mark.parametrize("key", ["EURUSD", "EUR_USD", "EUR/USD", "eur-usd", "eurusd"])
+def test_a_pair_is_known_by_every_spelling_that_data_is_known_by(key: str) -> None:
+    eur, yen, ts = a(Instrument), a(Instrument, instrument_id="USD-JPY.ECB"), MIDNIGHT
+    for windows in (WindowSettings(hours={key: (9,), "*": (8,)}), WindowSettings(hours={key: (9,)})):
+        assert [at for at in range(24) if windows.admits(eur, ts + at * NS_PER_HOUR)] == [9]
+    assert windows.admits(yen, ts)
+    perpetual = a(Instrument, instrument_id="BTC-USDT-PERP.X")
+    assert not WindowSettings(sessions={"BTCUSDTPERP": ()}).admits(perpetual, ts)
+
+
+@pytest.mark.req("REG-12")
 @given(st.integers(0, 20_000 * 24 * 60))
 def test_windows_follow_the_clock_of_their_zone_and_sessions_their_cities(minute: int) -> None:
     ts, instrument = minute * 60 * 10**9, a(Instrument)
@@ -123,6 +134,8 @@ def test_what_passes_outside_either_shrinks_the_position_or_leaves_at_most_the_s
     [
         ({"hours": {"*": [24]}}, "risk_guardian.windows.hours"),
         ({"sessions": {"*": ["Paris"]}}, "Paris"),
+        ({"hours": {"EURUSD": [8], "EUR-USD": [9]}}, "one spelling of EUR-USD, got EURUSD too"),
+        ({"hours": {"eur-usd": [8]}, "sessions": {"EUR-USD": ["London"]}}, "one spelling of EUR-USD, got eur-usd too"),
         ({"zone": "Europe/Atlantis"}, "Europe/Atlantis"),
         ({"outside_factor": 1.5}, "risk_guardian.windows.outside_factor"),
     ],

@@ -12,6 +12,7 @@ import typer
 
 from ballast_cli import output
 from ballast_cli.arguments import Json, home
+from ballast_cli.runs import check as check_report
 from common.errors import ConfigError
 from common.runtime import environment as names
 
@@ -47,8 +48,7 @@ def command(
 
     if os.environ.get(names.NATS_URL):
         raise ConfigError(f"{names.NATS_URL}: set; readiness exercises the system of a home, unset it")
-    if report is not None and not report.absolute().parent.is_dir():
-        raise ConfigError(f"{report}: no such directory; expected a file in a directory that is there")
+    check_report(report)
     chosen = _chosen(CHECKS, only or [])
     system = System((at_home or home()).resolve(), alertmanager=alertmanager, webhook=_address(webhook))
     system.require_paper()

@@ -13,7 +13,7 @@ from common.model.instrument import Instrument
 from common.model.sessions import Calendar, sessions
 from common.model.time import NS_PER_DAY, Timeframe
 
-_CALENDARS: Final = {
+CALENDARS: Final = {
     AssetClass.FX: Calendar.FX_WEEK,
     AssetClass.CRYPTO: Calendar.ALWAYS,
     AssetClass.EQUITY: Calendar.US_EQUITIES,
@@ -24,7 +24,7 @@ def calendar_of(instrument: Instrument, base: Timeframe) -> Calendar | None:
     """None for daily and weekly bars of currencies: they are fixings, or have days of their own on Sundays and holidays."""
     if instrument.asset_class is AssetClass.FX and base.ns >= Timeframe.D1.ns:
         return None
-    return _CALENDARS[instrument.asset_class]
+    return CALENDARS[instrument.asset_class]
 
 
 def missing(calendar: Calendar | None, before: int, ts: int, base_ns: int) -> int:

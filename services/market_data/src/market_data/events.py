@@ -3,6 +3,8 @@
 A csv or csv.gz with the columns `timestamp` (ISO, UTC where it names no zone), `currency` (USD, ALL), `impact` and `event`; others are
 not looked at, least of all `actual`: only the schedule is ever said. A column `announced` may say since when an event was known: one
 that nobody expected must not be known before it happened.
+
+A run's configuration names the events as well as the file (`pinned`): the same configuration is the same calendar.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -43,6 +46,8 @@ _ALIASES: Final = {"name": "event", "title": "event"}
 T = TypeVar("T", int, NDArray[np.int64])
 _HOUR, _DAY = 60, 1440  # in minutes
 _CURRENCY: Final = re.compile(r"[A-Z0-9]{2,10}")
+_YEARS: Final = range(1700, 2250)  # that 64 bits of nanoseconds hold with room around them
+_PIN: Final = re.compile(r"(.+)#sha256=([0-9a-f]{64})", re.DOTALL)
 
 
 class Scheduled(NamedTuple):
@@ -53,18 +58,23 @@ class Scheduled(NamedTuple):
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """The whole calendar in order of time, for one book."""
+    """The whole calendar in order of time, for one book; `mark` is the digest of its entries."""
 
     book: str
     entries: tuple[Scheduled, ...]
+    mark: str = ""
 
     def beside(self, messages: Sequence[Message], state: State) -> list[Message]:
-        """`messages` with the calendar ahead in front of the first slice of every UTC day; `state` remembers the day."""
+        """`messages` with the calendar ahead in front of the first slice of every UTC day, and of a life with another calendar than
+        the last; `state` remembers day and calendar.
+        """
         said: list[Message] = []
         for message in messages:
-            if isinstance(message, MarketSlice) and (day := day_of(message.ts_event)) > state.events_day:
-                said.append(self.at(message.ts_event, first=state.events_day < 0))
-                state.events_day = day
+            if isinstance(message, MarketSlice):
+                day, other = day_of(message.ts_event), state.calendar != self.mark
+                if other or day > state.events_day:
+                    said.append(self.at(message.ts_event, first=other or state.events_day < 0))
+                    state.events_day, state.calendar = day, self.mark
             said.append(message)
         return said
 
@@ -82,15 +92,29 @@ def day_of(ts: T) -> T:
 
 
 def schedule_of(settings: Settings) -> Schedule | None:
-    """Of the file that the settings name; None where they name none. Raises DataError."""
+    """Of the file that the settings name; None where they name none. Raises DataError, also where they name other events."""
     if not settings.economic_calendar:
         return None
-    entries = read(Path(settings.economic_calendar))
+    path, expected = _named(settings.economic_calendar)
+    entries = read(Path(path))
+    mark = _digest(entries)
+    if expected not in ("", mark):
+        raise DataError(
+            f"{path}: its events have the sha256 {mark}, expected {expected}: the calendar as it was when the run began"
+        )
     times = [entry.event.ts_event for entry in entries]
     for first, ts in enumerate(times):
         if bisect_left(times, ts + AHEAD_NS) - first > MOST:
-            raise DataError(f"{settings.economic_calendar}: more than {MOST} events in the week after {iso(ts)}")
-    return Schedule(settings.book, entries)
+            raise DataError(f"{path}: more than {MOST} events in the week after {iso(ts)}")
+    return Schedule(settings.book, entries, mark)
+
+
+def pinned(calendar: str) -> str:
+    """The setting with the digest of what is in the file behind its name, where it is not there yet. Only events count: `actual` may
+    be filled in later. Raises DataError.
+    """
+    path, expected = _named(calendar)
+    return f"{path}#sha256={expected or _digest(read(Path(path)))}"
 
 
 def read(path: Path) -> tuple[Scheduled, ...]:
@@ -101,13 +125,13 @@ def read(path: Path) -> tuple[Scheduled, ...]:
     if absent := [name for name in _REQUIRED if name not in names]:
         raise DataError(f"{path}: an economic calendar has no column {', '.join(absent)}")
     places: dict[str, int] = {name: names.index(name) for name in (*_REQUIRED, _ANNOUNCED) if name in names}
-    found: dict[Scheduled, None] = {}
+    found: dict[EconomicEvent, int] = {}
     with csv_rows(path) as rows:
         next(rows)
         for number, row in enumerate(rows, start=2):
             if row and (entry := _entry(f"{path}: row {number}", row, places)) is not None:
-                found[entry] = None
-    return tuple(sorted(found, key=_when))
+                found[entry.event] = min(entry.announced_ns, found.get(entry.event, entry.announced_ns))
+    return tuple(sorted((Scheduled(*entry) for entry in found.items()), key=_when))
 
 
 def punctuality(events: Iterable[EconomicEvent]) -> float | None:
@@ -146,7 +170,21 @@ def _instant(where: str, name: str, cell: str) -> int:
         instant = datetime.fromisoformat(cell)
     except ValueError:
         raise DataError(f"{where}: {name} {cell!r:.60}, expected a time such as 2020-03-06T13:30:00Z") from None
+    if instant.year not in _YEARS:
+        years = f"from {_YEARS.start} to {_YEARS.stop}"
+        raise DataError(f"{where}: {name} {cell!r:.60}, expected a time such as 2020-03-06T13:30:00Z, {years}")
     return from_datetime(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+
+
+def _named(calendar: str) -> tuple[str, str]:
+    """File, and digest of its events; empty where none is named."""
+    found = _PIN.fullmatch(calendar)
+    return (found[1], found[2]) if found else (calendar, "")
+
+
+def _digest(entries: Sequence[Scheduled]) -> str:
+    said = [(of.ts_event, of.currency, of.impact, of.name, announced) for of, announced in entries]
+    return sha256(msgspec.msgpack.encode(said)).hexdigest()
 
 
 def _when(entry: Scheduled) -> int:

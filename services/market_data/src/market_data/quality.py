@@ -222,6 +222,8 @@ def stale_in(high: Sequence[float], low: Sequence[float], close: Sequence[float]
 def _enter_bars(
     days: dict[int, Counts], calendar: Calendar | None, ts: Ints, base_ns: int, stale: NDArray[np.bool_]
 ) -> None:
+    if not ts.size:  # every row was refused
+        return
     open_ = in_session(calendar, ts, base_ns)
     of_day, first = np.unique((ts - 1) // NS_PER_DAY, return_index=True)
     for day, begin, end in zip(of_day.tolist(), first.tolist(), [*first[1:].tolist(), ts.size], strict=True):

@@ -43,7 +43,8 @@ class State(msgspec.Struct):
     """`ts_event` is the last feed step handled: a restarted process goes on behind it. `seen` is in instrument order.
 
     `next_close_ns` is the earliest end of a bar under construction. `bars` counts accepted base bars, `gaps` the base
-    bars missing while their market was open. `events_day` is the UTC day whose economic calendar was said last, -1 before the first.
+    bars missing while their market was open. `events_day` is the UTC day whose economic calendar was said last, -1 before the first,
+    and `calendar` the digest of that calendar.
     """
 
     seen: list[Seen]
@@ -54,3 +55,4 @@ class State(msgspec.Struct):
     quarantined: int = 0
     gaps: int = 0
     events_day: int = -1
+    calendar: str = ""

@@ -205,7 +205,7 @@ class Chronicle:
             strategies=tuple(dict.fromkeys(one.strategy_id for one in behind)) or (fill.strategy_id,),
             timeframe=timeframe,
             regime=self._regime(fill.instrument_id, timeframe),
-            session=session(fill.ts_event),
+            session=session(fill.ts_event - 1),  # stamped with the close of a bar it happened in it
             volume=self._volumes.level(fill.instrument_id),
             first_px=fill.last_px,
         )

@@ -135,15 +135,16 @@ def _look(
         as_strong = np.sort(np.concatenate([strength[impact], stronger]))
         chosen = strength[impact][~near(strength[impact], stronger, span)]
         apart = against_other_days(of, chosen, as_strong, span)
-        for currency, times in _by_currency(mine, impact):
+        for currency, times in _by_currency(mine, impact, strength[impact]):
             kept = np.isin(chosen, times)
             if _enter(sample, (currency, impact), chosen[kept], {key: a[kept] for key, a in apart.items()}, signs):
                 yield currency, impact
-                yield EVERY, impact
 
 
-def _by_currency(events: Sequence[EconomicEvent], impact: Impact) -> Iterator[tuple[str, Ints]]:
-    for currency in sorted({event.currency for event in events}):
+def _by_currency(events: Sequence[EconomicEvent], impact: Impact, every: Ints) -> Iterator[tuple[str, Ints]]:
+    """Of each currency, and of all together: what two currencies publish at once is one instant."""
+    yield EVERY, every
+    for currency in sorted({event.currency for event in events} - {EVERY}):
         times = [event.ts_event for event in events if event.currency == currency and event.impact is impact]
         yield currency, np.unique(times).astype(np.int64)
 
@@ -164,8 +165,7 @@ def _enter(
         for ts, value in zip(times.tolist(), signed.tolist(), strict=True):
             if value == value:
                 entered = True
-                for name in dict.fromkeys((currency, EVERY)):
-                    sample.setdefault((name, impact, phase, measure), {}).setdefault(ts, []).append(value)
+                sample.setdefault((currency, impact, phase, measure), {}).setdefault(ts, []).append(value)
     return entered
 
 

@@ -8,7 +8,7 @@ from support.session_markets import MONDAY, series, walk
 
 from common.quant.kernel import Floats
 from research.sessions.activity import Occurrences, occurrences, sessions_and_overlaps
-from research.sessions.relations import carries, impacts, strengths, together
+from research.sessions.relations import Impact, carries, impacts, strengths, together
 from research.sessions.series import Prices
 
 DAY = 48  # half hours
@@ -98,3 +98,35 @@ def test_a_wild_first_hour_shows_as_the_impact_of_the_opening() -> None:
     assert london.close_bps.value == pytest.approx(1.0, rel=0.01)
     assert london.open_bps.n == sum(day % 7 < 5 for day in range(days))
     assert prices.opens[0] == MONDAY
+
+
+@pytest.mark.req("REG-11")
+def test_an_hour_of_which_the_market_was_closed_is_not_taken_from_the_next() -> None:
+    """On a winter's Monday Sydney opens two hours before the FX week does, at 20:00 UTC on Sunday: there is no first hour."""
+    days = 7 * 10
+    prices = from_steps(np.where(np.arange(days * DAY) % 2, 1e-4, -1e-4))
+    hour, day = np.arange(days * DAY) % DAY / 2, np.arange(days * DAY) // DAY % 7
+    shut = (day == 5) | ((day == 6) & (hour < 22)) | ((day == 4) & (hour >= 22))
+    before = impact_of(prices, "Sydney")
+    kept = {name: getattr(prices, name)[~shut] for name in prices._fields if name not in {"instrument", "timeframe"}}
+    after = impact_of(prices._replace(**kept), "Sydney")
+    mondays = 9  # the first Sunday evening lies before the first Friday, the last one is cut off
+    assert after.open_bps.n == before.open_bps.n - mondays
+    assert after.close_bps.n == after.middle_bps.n == after.open_bps.n
+
+
+@pytest.mark.req("REG-11")
+def test_a_hole_in_the_minutes_does_not_make_the_first_hour_longer() -> None:
+    """Half of the bars of London's first hour are missing: what is measured as its first hour is still over at nine."""
+    days = 60
+    steps = np.full(days * DAY, 1e-4)
+    steps[18::DAY] = 1e-2  # 9:00 to 9:30
+    whole = from_steps(steps)
+    keep = np.arange(days * DAY) % DAY != 17
+    kept = {name: getattr(whole, name)[keep] for name in whole._fields if name not in {"instrument", "timeframe"}}
+    assert impact_of(whole, "London").open_bps.value == pytest.approx(1.0, rel=0.01)
+    assert impact_of(whole._replace(**kept), "London").open_bps.value == pytest.approx(1.0, rel=0.01)
+
+
+def impact_of(prices: Prices, session: str) -> Impact:
+    return next(row for row in impacts(prices, of(prices)) if row.session == session)

@@ -20,6 +20,7 @@ from research.sessions.outcomes import Table
 from research.sessions.windows import By, Preferences, Window, learn, names, parts_of, places, walk_forward, window
 from research.sessions.windows_file import preferred, write
 from risk_guardian.settings import Settings
+from risk_guardian.windows import WindowSettings
 
 GOOD = (13, 14, 15)
 EVERY_HOUR = names(By.HOUR)
@@ -136,6 +137,15 @@ def test_hours_follow_the_clock_of_their_zone_and_sessions_their_names() -> None
     assert places(ts, By.HOUR).tolist() == [12, 12]
     assert places(ts, By.HOUR, "Europe/London").tolist() == [12, 13]
     assert [names(By.SESSION)[at] for at in places(ts, By.SESSION).tolist()] == ["London", "New York"]
+
+
+@pytest.mark.req("REG-12")
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Australia/Adelaide", "Asia/Kathmandu", "Europe/London"])
+def test_an_hour_begins_by_its_own_clock_also_where_that_is_half_past_in_utc(zone: str) -> None:
+    """As the guardian counts it: what is learned is what it will trade."""
+    windows, ts = WindowSettings(hours={"*": (9,)}, zone=zone), MONDAY + np.arange(96 * 7) * NS_PER_HOUR // 4 - 1
+    inside = places(ts, By.HOUR, zone) == 9
+    assert [windows.admits(instrument("EUR-USD.X"), at) for at in ts.tolist()] == inside.tolist()
 
 
 # --- the file -------------------------------------------------------------------------------------------------------------

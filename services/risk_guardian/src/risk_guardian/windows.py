@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
@@ -14,11 +15,12 @@ from common.model.trading_sessions import CLOSED, TradingSession, session
 
 Hour = Annotated[int, msgspec.Meta(ge=0, le=23)]
 EVERY: Final = "*"
+_SEPARATORS: Final = str.maketrans("", "", "-_/")
 SESSIONS: Final = (*map(str, TradingSession), CLOSED)
 
 
 class WindowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An instrument that neither table names, by its id, its symbol or `*`, is traded at all hours."""
+    """An instrument that neither table names, by its id, its symbol (EUR-USD, also EURUSD or eur_usd) or `*`, is traded at all hours."""
 
     hours: Annotated[
         dict[str, tuple[Hour, ...]],
@@ -49,12 +51,21 @@ class WindowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         for name in (name for chosen in self.sessions.values() for name in chosen):
             if name not in SESSIONS:
                 raise ValueError(f"Expected `sessions` to be of {', '.join(SESSIONS)}, got {name!r}")
+        spelled = _spelled(self._keys)
+        for key in self._keys:
+            if spelled[_plain(key)] != key:
+                raise ValueError(f"Expected one spelling of {spelled[_plain(key)]}, got {key} too")
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return (*self.hours, *self.sessions)
 
     def admits(self, instrument: Instrument, ts: int) -> bool:
         """Whether `ts` is in a window of the instrument."""
         if not self.hours and not self.sessions:
             return True
-        names = (instrument.instrument_id, instrument.symbol, EVERY)
+        spelled = _spelled(self._keys).get(_plain(instrument.symbol), EVERY)
+        names = (instrument.instrument_id, spelled, EVERY)
         key = next((name for name in names if name in self.hours or name in self.sessions), None)
         if key is None or local_hour(self.zone, ts) in self.hours.get(key, ()):
             return True
@@ -64,6 +75,17 @@ class WindowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 def local_hour(zone: str, ts: int) -> int:
     """Hour of the day by the clock of `zone`, 0 to 23."""
     return to_datetime(ts).astimezone(_zone(zone)).hour
+
+
+@lru_cache(maxsize=64)
+def _spelled(keys: tuple[str, ...]) -> Mapping[str, str]:
+    """The keys by what they have in common with other spellings, the last one of each."""
+    return {_plain(key): key for key in keys}
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    return name.translate(_SEPARATORS).upper()
 
 
 @lru_cache(maxsize=16)

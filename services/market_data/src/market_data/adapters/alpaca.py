@@ -113,7 +113,7 @@ async def _heard(socket: ClientConnection, kind: str, said: str | None) -> None:
             raise _refusal(first)
         if first["T"] == kind and (said is None or first["msg"] == said):
             return
-    except (msgspec.DecodeError, KeyError, TypeError, IndexError):
+    except (msgspec.DecodeError, KeyError, TypeError, IndexError, RecursionError):
         pass
     raise LostError(f"expected {said or kind!r}, heard something else")
 
@@ -129,7 +129,7 @@ def translate(text: str | bytes, now_ns: int) -> Iterator[FeedEvent]:
     """
     try:
         items = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         yield Malformed(ts_received=now_ns, detail=f"{error}"[:120])
         return
     for item in items if isinstance(items, list) else [items]:

@@ -98,7 +98,7 @@ class _Stream:
         self._queue: asyncio.Queue[FeedEvent | LostError] = asyncio.Queue(_QUEUE)
         self._heard = False  # any frame at all since last asked
         self._alive = False  # any frame at all in this session
-        self._since = clock() - _PAST_NS
+        self._since = 0  # what is older was before the subscription
         self._seen: dict[str, Any] = {}
         self._ids: dict[tuple[str, str], None] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -150,6 +150,7 @@ class _Stream:
 
     def _begin(self) -> None:
         exchange, symbols = self._exchange, list(self._ours)
+        self._since = self._clock() - _PAST_NS  # not earlier: what an exchange lists can take a minute to load
         each = exchange.id in _EACH or not exchange.has.get("watchBidsAsks")
         watches = [partial(exchange.watch_ticker, symbol) for symbol in symbols] if each else []
         watches = watches or [partial(exchange.watch_bids_asks, symbols)]

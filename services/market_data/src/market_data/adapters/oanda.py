@@ -22,7 +22,12 @@ URL: Final = "https://stream-fxpractice.oanda.com"
 SILENCE_S: Final = 12.0  # a heartbeat comes every 5 s
 _CONNECT_S: Final = 10.0
 _LONGEST_LINE: Final = 1 << 20
-_MEANING: Final = {401: "the token is refused", 403: "the token may not read this account", 404: "no such account"}
+_MEANING: Final = {
+    400: "it does not know one of these symbols",
+    401: "the token is refused",
+    403: "the token may not read this account",
+    404: "no such account",
+}
 
 
 def connect(feed: FeedSettings, clock: Clock, seed: int, *, silence_s: float = SILENCE_S) -> Reconnecting:
@@ -52,7 +57,7 @@ async def _session(url: str, token: str, symbols: tuple[str, ...], clock: Clock)
             yield Connected(ts_received=clock())
             async for line in _lines(answer):
                 yield translate(line, clock())
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         raise LostError(f"no connection: {type(error).__name__}") from None
 
 
@@ -89,7 +94,7 @@ def translate(line: bytes, now_ns: int) -> FeedEvent:
         if not said.get("tradeable", True) or not (said["bids"] and said["asks"]):
             return Heartbeat(ts_received=now_ns, ts_venue=ts_venue)
         return _quote(symbol, said["bids"][0], said["asks"][0], ts_venue, now_ns)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         return Malformed(ts_received=now_ns, symbol=symbol, detail=f"{type(error).__name__}: {error}"[:120])
 
 

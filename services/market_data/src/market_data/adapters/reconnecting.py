@@ -25,7 +25,7 @@ class LostError(Exception):
 
 class Reconnecting:
     """A `Connection` made of sessions. One that is not connected after `opening_s`, or then says nothing at all for `silence_s`, or no
-    price for `price_s` where a market never rests, is given up; the pauses grow until a price has come.
+    price for `price_s` where a market never rests, is given up; the pauses grow until one has priced for `steady_s`.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Reconnecting:
         silence_s: float,
         opening_s: float = 60.0,  # what an exchange lists can be ten megabytes
         price_s: float = math.inf,
+        steady_s: float = 10.0,  # a venue that greets with a price and hangs up is not called twice a second
     ) -> None:
         self.name = name
         self._session = session
@@ -46,15 +47,17 @@ class Reconnecting:
         self._silence_s = silence_s
         self._opening_s = opening_s
         self._price_s = price_s
+        self._steady_s = steady_s
 
     async def events(self) -> AsyncIterator[FeedEvent]:
-        failures = 0
+        failures, now = 0, asyncio.get_running_loop().time
         while True:
+            began = now()
             lost = LostError("the venue ended the connection")
             async with aclosing(self._session()) as said, aclosing(self._watched(said)) as watched:
                 try:
                     async for event in watched:
-                        if isinstance(event, QuoteSeen | TradeSeen):
+                        if isinstance(event, QuoteSeen | TradeSeen) and now() - began >= self._steady_s:
                             failures = 0
                         yield event
                 except LostError as error:

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from common.model.time import NS_PER_SECOND
+
 LONGEST_S: Final = 3600.0  # what a venue may ask us to wait
 
 
@@ -38,8 +40,16 @@ def retry_after_s(value: str | None, now_ns: int) -> float:
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now_ns / 1e9
-        except (ValueError, OverflowError):
+        date_ns = http_date_ns(value)
+        if date_ns is None:
             return 0.0
+        seconds = (date_ns - now_ns) / 1e9
     return min(max(seconds, 0.0), LONGEST_S) if math.isfinite(seconds) else 0.0
+
+
+def http_date_ns(value: str | None) -> int | None:
+    """An HTTP date (RFC 9110, 5.6.7) to the second; None where it is absent or nonsense."""
+    try:
+        return round(parsedate_to_datetime(value).timestamp()) * NS_PER_SECOND if value else None
+    except (ValueError, OverflowError):
+        return None

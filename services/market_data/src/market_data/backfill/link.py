@@ -13,7 +13,7 @@ import msgspec
 from common.breaker import Breaker, Circuit
 from common.errors import DataError
 from common.model.time import NS_PER_SECOND
-from market_data.adapters.retry import Backoff, retry_after_s
+from market_data.adapters.retry import Backoff, http_date_ns, retry_after_s
 from market_data.backfill.response_times import ResponseTimes
 from market_data.backfill.token_bucket import TokenBucket
 from market_data.backfill.venue import Limit
@@ -23,6 +23,7 @@ T = TypeVar("T")
 _BUSY: Final = frozenset({418, 429})  # 418 is Binance's: whoever goes on after 429 is locked out
 _BROKEN: Final = 500
 _POLL_NS: Final = 20_000_000
+_UNREADABLE: Final = "an answer that cannot be read"
 _MEANING: Final = {
     400: "it does not know this symbol or span",
     401: "it refuses the key",
@@ -59,7 +60,9 @@ class GaveUpError(DataError):
 
 
 class Link:
-    """`clock` is the wall clock in ns, for pauses that a venue names as dates."""
+    """`clock` is the wall clock in ns, for pauses that a venue names as dates. `venue_ns` is the venue's own, as of its last answer,
+    to the second; None before it has named any.
+    """
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Link:
         self.failures = 0
         self.breaker_opened = 0
         self._answered = False
+        self.venue_ns: int | None = None
         self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=settings.timeout_s)
 
     async def close(self) -> None:
@@ -116,16 +120,20 @@ class Link:
         began = time.monotonic_ns()
         try:
             answer = await self._client.get(path, params=query)
-        except httpx.TransportError as error:
+        except httpx.DecodingError:  # it says gzip and is none
+            self._answered = True
+            return Trouble(_UNREADABLE)
+        except httpx.RequestError as error:
             return Trouble(f"no answer: {type(error).__name__}")
         self._answered = True
+        self.venue_ns = http_date_ns(answer.headers.get("Date")) or self.venue_ns
         self.times.record((time.monotonic_ns() - began) / 1e6)
         if trouble := self._judge(what, answer):
             return trouble
         try:
             return read(answer.content)
-        except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
-            return Trouble("an answer that cannot be read")
+        except (msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError, StopIteration, RecursionError):
+            return Trouble(_UNREADABLE)
 
     async def _turn(self) -> None:
         """Until it is our turn, the rate allows it, and the breaker lets it pass."""

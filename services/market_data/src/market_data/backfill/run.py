@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from common.errors import ConfigError, DataError
-from common.model.time import Timeframe, iso
+from common.model.time import NS_PER_SECOND, Timeframe, iso
 from common.runtime.environment import read_secret
 from market_data.backfill.link import Link, LinkSettings
 from market_data.backfill.spans import Span, ceiling, floor, missing, pages
@@ -72,7 +72,7 @@ async def backfill(
             def told(share: float, symbol: str = symbol, place: int = place) -> None:
                 said((place + share) / len(symbols), symbol)
 
-            await _fill(venue, link, store, symbol, wish.timeframe, span, told)
+            notes += await _fill(venue, link, store, symbol, wish.timeframe, span, told)
             files[symbol] = {"file": str(store.path), "bars": store.bars, "new": store.bars - before}
     finally:
         await link.close()
@@ -94,6 +94,8 @@ def _checked(venue: Venue, wish: Wish) -> tuple[str, ...]:
         raise ConfigError(f"timeframe {wish.timeframe.value}: {venue.name} has {there}")
     if wish.start_ns >= wish.end_ns:
         raise ConfigError(f"start {iso(wish.start_ns)} is not before end {iso(wish.end_ns)}")
+    if not wish.symbols:
+        raise ConfigError("symbols: expected at least one, such as BTC-USD or AAPL")
     found = []
     for symbol in wish.symbols:
         parsed = parse_symbol(symbol)
@@ -106,7 +108,7 @@ def _checked(venue: Venue, wish: Wish) -> tuple[str, ...]:
 def _span(venue: Venue, wish: Wish, now_ns: int) -> tuple[Span, list[str]]:
     """Whole bars that are over and to be had, and a note on what of the wish is not."""
     timeframe, notes = wish.timeframe, []
-    over = floor(now_ns - venue.settle_ns - (venue.day_lag_ns if timeframe in _DAYS else 0), timeframe)
+    over = _over(venue, timeframe, now_ns)
     start, end = ceiling(wish.start_ns, timeframe), floor(wish.end_ns, timeframe)
     if end > over:
         notes.append(f"ends at {iso(over)}: what comes after is not over yet")
@@ -120,6 +122,11 @@ def _span(venue: Venue, wish: Wish, now_ns: int) -> tuple[Span, list[str]]:
     return Span(start, end), notes
 
 
+def _over(venue: Venue, timeframe: Timeframe, now_ns: int) -> int:
+    """Bars up to there are over and final."""
+    return floor(now_ns - venue.settle_ns - (venue.day_lag_ns if timeframe in _DAYS else 0), timeframe)
+
+
 def _headers(venue: Venue, key_file: Path | None) -> dict[str, str]:
     if venue.headers is None:
         return {}
@@ -130,19 +137,21 @@ def _headers(venue: Venue, key_file: Path | None) -> dict[str, str]:
 
 async def _fill(
     venue: Venue, link: Link, store: Store, symbol: str, timeframe: Timeframe, span: Span, told: Callable[[float], None]
-) -> None:
-    """A few pages at a time; saved now and then, and at the end, whatever the end is."""
+) -> list[str]:
+    """A few pages at a time; saved now and then, and at the end, whatever the end is. Returns what is to be said of it."""
     todo = [page for hole in missing(span, store.spans) for page in pages(hole, timeframe, venue.bars)]
-    saved_at = time.monotonic()
+    saved_at, over = time.monotonic(), span.end
     try:
         for first in range(0, len(todo), _AT_ONCE):
             asked = todo[first : first + _AT_ONCE]
             answers = await asyncio.gather(
                 *(_page(venue, link, Ask(symbol, timeframe, page)) for page in asked), return_exceptions=True
             )
+            if link.venue_ns is not None:  # the venue's word counts: our clock may be ahead
+                over = min(over, _over(venue, timeframe, link.venue_ns + NS_PER_SECOND))
             for page, answer in zip(asked, answers, strict=True):
                 if not isinstance(answer, BaseException):
-                    store.add(page, answer)
+                    store.add(Span(page.start, min(page.end, over)), answer)
             _raise_first(answers)
             told((first + len(asked)) / len(todo))
             if time.monotonic() - saved_at > _SAVE_S:
@@ -150,6 +159,10 @@ async def _fill(
                 saved_at = time.monotonic()
     finally:
         store.save()
+    ahead = (
+        f"{symbol} ends at {iso(over)}: by the clock of {venue.name} what comes after is not over yet; ours is ahead"
+    )
+    return [ahead] if over < span.end else []
 
 
 def _raise_first(answers: Sequence[object]) -> None:

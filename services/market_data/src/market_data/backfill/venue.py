@@ -54,7 +54,9 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...]
     bars: int  # an answer holds at most
     request: Callable[[Ask], tuple[str, dict[str, str]]]  # path and query
-    read: Callable[[bytes, Ask], Answer]  # raises what parsers raise where the answer is no such thing
+    read: Callable[
+        [bytes, Ask], Answer
+    ]  # raises what parsers raise where the answer is no such thing, DataError for a refusal
     headers: Callable[[str], dict[str, str]] | None = None  # from the content of the key file
     limit: Limit = Limit()
     settle_ns: int = 10 * NS_PER_SECOND

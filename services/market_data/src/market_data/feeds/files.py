@@ -24,6 +24,7 @@ NO_TIME: Final = np.iinfo(np.int64).min
 TIMESTAMP: Final = "timestamp"
 _ALIASES: Final = {"time": TIMESTAMP, "date": TIMESTAMP, "datetime": TIMESTAMP}
 _PRICES: Final = frozenset({"close", "bid", "bid_close", "price"})
+_SIZES: Final = ("volume", "size", "amount", "bid_size", "ask_size")
 _YEARS: Final = range(1678, 2262)  # what 64 bits of nanoseconds can say
 
 
@@ -45,6 +46,9 @@ def read_columns(path: Path, names: Sequence[str]) -> Columns:
     picked = (TIMESTAMP, *names)
     read = _read_parquet if path.suffix == ".parquet" else _read_csv
     columns = read(path, [column_names(path).index(name) for name in picked], picked)
+    for name in (size for size in _SIZES if size in names):  # prices are validation's matter
+        for row in np.flatnonzero(np.isinf(columns.values[name])).tolist():
+            columns.problems.setdefault(row, f"{name}={columns.values[name][row]} is not a number")
     if not (columns.ts != NO_TIME).any():
         hint = f": {next(iter(columns.problems.values()))}" if columns.problems else ""
         raise DataError(f"{path}: no row with a timestamp such as 2017-01-03T14:15:00Z{hint}")

@@ -16,6 +16,7 @@ from common.model.instrument import Instrument
 from common.model.run import Run
 from common.model.time import NS_PER_SECOND, Timeframe, period_close
 from market_data import state as slices
+from market_data.calendars import CALENDARS
 from market_data.core import MarketData, opening
 from market_data.events import Schedule
 from market_data.feed import RawStep, RawTick
@@ -23,7 +24,7 @@ from market_data.instruments import Symbol, define, parse_symbol
 from market_data.live.connection import FeedEvent
 from market_data.live.settings import FeedSettings
 from market_data.live.state import State
-from market_data.redundancy.core import Group, Member, Redundancy, Said
+from market_data.redundancy.core import SET_BACK_NS, Group, Member, Redundancy, Said
 from market_data.settings import Settings
 
 COARSEST_BASE: Final = Timeframe.M15  # quotes are kept until the bar that they make is over
@@ -41,14 +42,18 @@ class LiveMarketData:
         self._schedule: Final = schedule
         self._base: Final = _base(settings.live.base_timeframe)
         self._symbols: Final = _symbols(settings.feeds)
-        groups = [Group(name, _members(name, settings.feeds)) for name in self._symbols]
+        groups = [
+            Group(name, _members(name, settings.feeds), CALENDARS[symbol.asset_class])
+            for name, symbol in self._symbols.items()
+        ]
         self._redundancy: Final = Redundancy(settings.book, settings.health, groups)
         self._first_px: dict[str, float] = {}
         self._rows: list[RawTick] = []
         self._refused: list[QuarantinedRow] = []
         self._refused_more = 0
         self._changes: list[FeedChanged] = []
-        self._began_ns = 0
+        self._began_ns = self._now = 0
+        self._whole_ns = 0  # from here on periods are whole; rows of before belong to one that is left out
         self._slices: MarketData | None = None
         self.over = False
         self.state = State(slices=slices.State(seen=[]))
@@ -73,10 +78,15 @@ class LiveMarketData:
             self.state.slices.step, self.state.slices.ts_event = last.step, last.ts_event
 
     def _go_on(self, instruments: Sequence[Instrument], known: slices.State, now: int) -> None:
-        """Of the period under way a part was missed: the first whole one is the next."""
+        """Of the period under way a part was missed."""
         self._slices = self._made(instruments)
         self._slices.state = self.state.slices = known
-        self.state.cut_ns = max(self.state.cut_ns, period_close(now, self._base))
+        self._leave_out(now)
+
+    def _leave_out(self, now: int) -> None:
+        """The period of `now`, and what was said of it: the first whole one is the next."""
+        self.state.cut_ns = self._whole_ns = max(self.state.cut_ns, period_close(now, self._base))
+        self._rows = [row for row in self._rows if row.ts > self._whole_ns]
 
     def _made(self, instruments: Sequence[Instrument]) -> MarketData:
         return MarketData(self._settings, instruments, [self._base] * len(instruments))
@@ -88,11 +98,11 @@ class LiveMarketData:
         self._keep(self._redundancy.handle(feed, event))
 
     def usable(self, feed: str) -> bool:
-        """Whether the feed is well enough for all its instruments."""
+        """Whether the feed is well enough for all its instruments whose markets are open."""
         return self._redundancy.usable(feed)
 
     def supplied(self) -> bool:
-        """Whether every instrument has a feed that is believed."""
+        """Whether every instrument whose market is open has a feed that is believed."""
         return self._redundancy.supplied()
 
     def end(self) -> None:
@@ -103,6 +113,11 @@ class LiveMarketData:
         """Call it several times a second. Changes of feeds as they happen; a slice for every base period that is over, with what
         arrived in time and whoever has been silent.
         """
+        if self._slices is not None and now < self._now - SET_BACK_NS:
+            self._leave_out(
+                self._now
+            )  # said is said: time goes on where it was, and what is heard until then is no minute's
+        self._now = now
         self._keep(self._redundancy.tick(now))
         said: list[Message] = []
         if self._slices is None:
@@ -125,7 +140,8 @@ class LiveMarketData:
         for one in said:
             if isinstance(one, RawTick):
                 self._first_px.setdefault(one.instrument_id, _px(one))
-                self._rows.append(one)
+                if one.ts > self._whole_ns:
+                    self._rows.append(one)
             elif isinstance(one, FeedChanged):
                 self._changes.append(one)
             elif len(self._refused) < REFUSED_SHOWN:

@@ -15,6 +15,7 @@ from common.messages.control import InstrumentsDefined
 from common.messages.market_data import MarketSlice
 from common.model.account import Account
 from common.model.run import Run
+from common.model.time import NS_PER_SECOND, iso
 from common.runtime import metrics
 from common.runtime.clock import fast, wall_ns
 from common.runtime.codec import decode, encode
@@ -24,6 +25,7 @@ from market_data.live.connection import Clock, Connected, Connection, Disconnect
 from market_data.live.core import LiveMarketData
 from market_data.live.registry import connect
 from market_data.live.state import State, Unsaid
+from market_data.redundancy.core import SET_BACK_NS
 from market_data.settings import Settings
 
 POLL_S: Final = 0.05
@@ -39,6 +41,7 @@ class LiveSource:
         self.patience_s = settings.live.patience_s
         self._settings = settings
         self._status: dict[str, str] = {}  # by feed: why it is away, empty while it is connected
+        self._now = 0
         self._core = LiveMarketData(settings, run, account, config, schedule_of(settings))
 
     @property
@@ -70,7 +73,7 @@ class LiveSource:
                 self._drain(queue)
                 if all(_ended(task) for task in tasks) and queue.empty():
                     core.end()
-                if messages := core.on_time(clock()):
+                if messages := core.on_time(self._at(clock())):
                     yield self._number(messages)
         finally:
             await _close(tasks, connections)
@@ -100,6 +103,14 @@ class LiveSource:
             structlog.get_logger().warning("feed disconnected", feed=feed, reason=event.reason)
         else:
             structlog.get_logger().info("feed connected", feed=feed)
+
+    def _at(self, now: int) -> int:
+        """The same; a clock that was set back costs every bar until it is where it was."""
+        if (back := self._now - now) > SET_BACK_NS:
+            log = structlog.get_logger()
+            log.warning("this machine's clock was set back", seconds=back / NS_PER_SECOND, silent_until=iso(self._now))
+        self._now = now
+        return now
 
     def _number(self, messages: Sequence[Message]) -> tuple[int, Sequence[Message]]:
         state = self._core.state

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from common.messages.market_data import FeedChanged, QuarantinedRow, QuarantineReason
+from common.model.sessions import Calendar, is_open
 from common.model.time import NS_PER_SECOND
 from market_data.feed import RawTick
 from market_data.live.connection import (
@@ -22,9 +23,10 @@ from market_data.redundancy import rows
 from market_data.redundancy.agreement import believe, middle
 from market_data.redundancy.rows import Row
 from market_data.redundancy.rules import View, recovering, score
-from market_data.redundancy.state import FROZEN, NONE, RECOVERING, FeedState, GroupState, State
+from market_data.redundancy.state import FROZEN, NONE, RECOVERING, FeedState, GroupState, State, set_back
 
 Said = RawTick | FeedChanged | QuarantinedRow
+SET_BACK_NS: Final = NS_PER_SECOND  # a clock that goes back by more was set
 
 
 class Member(NamedTuple):
@@ -36,10 +38,11 @@ class Member(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The feeds of an instrument, the preferred one first."""
+    """The feeds of an instrument, the preferred one first, and when it is traded."""
 
     instrument_id: str
     members: tuple[Member, ...]
+    calendar: Calendar = Calendar.ALWAYS
 
 
 class Redundancy:
@@ -61,6 +64,7 @@ class Redundancy:
 
     def handle(self, feed: str, event: FeedEvent) -> list[Said]:
         """What one event of a feed brings. Symbols that nobody asked for are passed over."""
+        self._on_clock(event.ts_received)
         match event:
             case QuoteSeen() | TradeSeen():
                 where = self._places.get((feed, event.symbol))
@@ -76,15 +80,31 @@ class Redundancy:
 
     def tick(self, now: int) -> list[Said]:
         """Call it several times a second: silence is noticed only here."""
+        self._on_clock(now)
         return [said for at in range(len(self._groups)) for said in self._review(at, now)]
 
     def usable(self, feed: str) -> bool:
-        """Whether it is well enough for all its instruments."""
-        return all(self.state.groups[at].feeds[place].usable for at, place in self._of_feed.get(feed, ()))
+        """Whether it is well enough for all its instruments; of one whose market is closed it need only be connected."""
+        ours = [(at, self.state.groups[at].feeds[place]) for at, place in self._of_feed.get(feed, ())]
+        return all(one.usable or (one.connected and self._closed(at)) for at, one in ours)
 
     def supplied(self) -> bool:
-        """Whether every instrument has a feed that is believed."""
-        return all(group.active != NONE for group in self.state.groups)
+        """Whether every instrument has a feed that is believed; one whose market is closed, a feed that is connected."""
+        return all(
+            group.active != NONE or (any(one.connected for one in group.feeds) and self._closed(at))
+            for at, group in enumerate(self.state.groups)
+        )
+
+    def _closed(self, at: int) -> bool:
+        return not is_open(self._groups[at].calendar, self.state.now_ns)
+
+    def _on_clock(self, now: int) -> None:
+        state = self.state
+        if now < state.now_ns - SET_BACK_NS:
+            state.now_ns = now
+            for group in state.groups:
+                set_back(group, now)
+        state.now_ns = max(state.now_ns, now)
 
     # --- events --------------------------------------------------------------------------------------
 
@@ -96,11 +116,13 @@ class Redundancy:
         if objection is not None or rows.is_price(feed, row):
             rows.count_bad(feed, now, bad=objection is not None)
         if objection is None:
-            rows.compare_clocks(feed, row)
-            objection = rows.repeated(feed, row, self._limits.skew_s * NS_PER_SECOND)
+            skew_ns = self._limits.skew_s * NS_PER_SECOND
+            rows.compare_clocks(feed, row, skew_ns)
+            objection = rows.repeated(feed, row, skew_ns)
             rows.count_repeated(feed, now, self._limits.duplicate_s, again=objection is not None)
         if objection is not None:
-            return [*self._refused(at, place, row.ts_venue or now, objection), *self._urgent(at, place, now)]
+            ts = row.ts_venue if rows.names_time(row) else now
+            return [*self._refused(at, place, ts, objection), *self._urgent(at, place, now)]
         if isinstance(row, TradeSeen):
             rows.remember(feed, row)
             if feed.quotes:
@@ -167,7 +189,8 @@ class Redundancy:
         if isinstance(row, TradeSeen):
             return RawTick(instrument_id, group.ts, None, row.px, volume=row.qty)
         volume, group.volume = group.volume, 0.0
-        return RawTick(instrument_id, group.ts, row.bid, row.ask, row.bid_size, row.ask_size, volume)
+        sizes = rows.size(row.bid_size), rows.size(row.ask_size)
+        return RawTick(instrument_id, group.ts, row.bid, row.ask, *sizes, volume)
 
     def _refused(
         self, at: int, place: int, ts: int, objection: tuple[QuarantineReason, str]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import exp, isfinite, log1p
+from math import copysign, exp, inf, isfinite, log1p
 from typing import Final
 
 from common.messages.market_data import QuarantineReason
-from common.model.time import NS_PER_SECOND, iso
+from common.model.time import NS_PER_DAY, NS_PER_SECOND, iso
 from market_data.live.connection import QuoteSeen, TradeSeen
 from market_data.redundancy.state import FeedState
 
@@ -16,6 +16,7 @@ CHANGES: Final = 64.0  # over which it is learned how often the others change be
 LEAST: Final = 1e-3  # of what is usual there: a feed may be nearly the only one that changes
 MOST: Final = 8.0  # so many times what is usual is the most that is learned of one stretch: it may have been a freeze
 SKEW_ROWS: Final = 8.0
+WILD: Final = 0.3 * SKEW_ROWS  # times the limit: one row whose time is none costs little, five in a row too much
 LONGEST_GAP_NS: Final = 10_000_000_000  # a longer one was an outage, or a market that slept
 REMEMBERED_TRADES: Final = 64
 
@@ -26,7 +27,7 @@ Objection = tuple[QuarantineReason, str]
 def unsound(row: Row) -> Objection | None:
     """Why it can be no price at all, whoever says it."""
     if isinstance(row, TradeSeen):
-        if isfinite(row.px) and row.px > 0 and row.qty >= 0:
+        if isfinite(row.px) and row.px > 0 and 0 <= row.qty < inf:
             return None
         return QuarantineReason.NOT_POSITIVE, f"price={row.px!r} quantity={row.qty!r}"
     if not isfinite(row.bid + row.ask):
@@ -46,8 +47,10 @@ def repeated(feed: FeedState, row: Row, skew_ns: float) -> Objection | None:
         if row.trade_id and row.trade_id in feed.trade_ids:
             return QuarantineReason.DUPLICATE, f"trade {row.trade_id} again"
         return None
-    if not row.ts_venue or row.ts_venue > feed.venue_ns:
+    if not names_time(row) or row.ts_venue > feed.venue_ns:
         return None
+    if not feed.price_ns and (row.ts_venue, row.bid, row.ask) == (feed.venue_ns, feed.bid, feed.ask):
+        return None  # what it says first after a connection: the quote before still stands
     if row.ts_venue < feed.venue_ns and abs(feed.skew) <= skew_ns:
         return QuarantineReason.OUT_OF_ORDER, f"found behind {iso(feed.venue_ns)}"
     if row.ts_venue == feed.venue_ns and row.bid == feed.bid and row.ask == feed.ask:
@@ -61,10 +64,26 @@ def lives(feed: FeedState, now: int) -> None:
     feed.event_ns, feed.others_prices = now, 0
 
 
-def compare_clocks(feed: FeedState, row: Row) -> None:
-    """What lies between its clock and ours, for rows that are told apart by their times and those that are not."""
-    if row.ts_venue:
-        feed.skew += (row.ts_received - row.ts_venue - feed.skew) / SKEW_ROWS
+def names_time(row: Row) -> bool:
+    """Whether the venue's time of it is one. Farther than a day from ours it is none: the year 1 of a field that nobody set."""
+    return row.ts_venue != 0 and abs(row.ts_received - row.ts_venue) <= NS_PER_DAY
+
+
+def compare_clocks(feed: FeedState, row: Row, skew_ns: float) -> None:
+    """What lies between its clock and ours, for rows that are told apart by their times and those that are not. The first price
+    after a connection may have stood for hours: its age is no skew.
+    """
+    if not row.ts_venue or not feed.price_ns:
+        return
+    distance: float = row.ts_received - row.ts_venue
+    if not names_time(row):
+        distance = copysign(WILD * skew_ns, distance)
+    feed.skew += (distance - feed.skew) / SKEW_ROWS
+
+
+def size(said: float) -> float:
+    """Of a quote: 0 where what it says can be none."""
+    return said if 0.0 <= said < inf else 0.0
 
 
 def count_bad(feed: FeedState, now: int, *, bad: bool) -> None:
@@ -79,7 +98,7 @@ def count_repeated(feed: FeedState, now: int, over_s: float, *, again: bool) -> 
 
 def kept(feed: FeedState, now: int, over_s: float) -> float:
     """Share of what was counted that still counts: rows are forgotten exponentially, by time."""
-    return exp((feed.counted_ns - now) / (over_s * NS_PER_SECOND)) if feed.counted_ns else 0.0
+    return exp(min(0.0, (feed.counted_ns - now) / (over_s * NS_PER_SECOND))) if feed.counted_ns else 0.0
 
 
 def is_price(feed: FeedState, row: Row) -> bool:
@@ -101,7 +120,7 @@ def remember(feed: FeedState, trade: TradeSeen) -> None:
 def take(feed: FeedState, row: Row, mid: float) -> bool:
     """Remembers a sound price; whether it is another one than before."""
     now = row.ts_received
-    if row.ts_venue:
+    if names_time(row):
         feed.venue_ns = row.ts_venue
     if isinstance(row, QuoteSeen):
         feed.quotes, feed.bid, feed.ask = True, row.bid, row.ask
@@ -133,5 +152,5 @@ def stillness(feed: FeedState) -> float:
 def _gap(average: float, before: int, now: int) -> float:
     if not before:
         return average
-    gap = min(now - before, LONGEST_GAP_NS)
+    gap = min(max(0, now - before), LONGEST_GAP_NS)
     return average + (gap - average) / GAP_EVENTS if average else float(gap)

@@ -12,6 +12,10 @@ FIRST_USUAL: Final = 8.0  # changes of the others between two of a feed, before 
 SILENT: Final = "silent"
 FROZEN: Final = "frozen"
 RECOVERING: Final = "recovering"
+_FEED_TIMES: Final = (
+    "event_ns", "price_ns", "change_ns", "bad_ns", "counted_ns", "away_ns", "frozen_ns", "failed_ns", "well_ns",
+)  # fmt: skip
+_GROUP_TIMES: Final = ("switched_ns", "agreed_ns", "ts")
 
 
 class FeedState(msgspec.Struct, gc=False):
@@ -76,6 +80,16 @@ class GroupState(msgspec.Struct, gc=False):
 
 
 class State(msgspec.Struct):
-    """`groups` are in the order of the instruments."""
+    """`groups` are in the order of the instruments, `now_ns` is the latest that was heard of."""
 
     groups: list[GroupState] = msgspec.field(default_factory=list)
+    now_ns: int = 0
+
+
+def set_back(group: GroupState, now: int) -> None:
+    """This machine's clock was: nothing has happened later than now, and what lay between it and the venues' is not known."""
+    for one, names in ((group, _GROUP_TIMES), *((feed, _FEED_TIMES) for feed in group.feeds)):
+        for name in names:
+            setattr(one, name, min(getattr(one, name), now))
+    for feed in group.feeds:
+        feed.skew = 0.0

@@ -103,16 +103,20 @@ def strengths(instruments: Sequence[Instrument], found: Mapping[str, Occurrences
 
 
 def impacts(prices: Prices, found: Occurrences) -> Iterator[Impact]:
-    """Of timeframes that divide an hour, the hour itself included."""
-    edge = max(1, EDGE_MINUTES * NS_PER_MINUTE // prices.timeframe.ns)
+    """Of timeframes that divide an hour, the hour itself included. Occurrences without bars in the first hour, in the last or between
+    are left out: when Sydney's Monday begins the market is closed in winter.
+    """
+    edge = EDGE_MINUTES * NS_PER_MINUTE
     before = np.concatenate([prices.open[:1], prices.close[:-1]])
     size = np.abs(prices.close / before - 1.0) * 1e4
     total = np.concatenate([[0.0], np.cumsum(size)])
     for session in SESSIONS:
-        of = found.where((found.name == session) & (found.stop - found.first > 2 * edge))
-        if not of.opens.size:
+        of = found.where(found.name == session)
+        opened, closing = (np.searchsorted(prices.opens, at) for at in (of.opens + edge, of.closes - edge))
+        whole = (of.first < opened) & (opened < closing) & (closing < of.stop)
+        if not whole.any():
             continue
-        opened, closing = of.first + edge, of.stop - edge
+        of, opened, closing = of.where(whole), opened[whole], closing[whole]
         first_move = prices.close[opened - 1] / prices.open[of.first] - 1.0
         rest = prices.close[of.stop - 1] / prices.close[opened - 1] - 1.0
         yield Impact(

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from common.model.time import NS_PER_DAY, NS_PER_HOUR, to_datetime
+from common.model.time import NS_PER_DAY, NS_PER_MINUTE, to_datetime
 from common.model.trading_sessions import CLOSED, TradingSession, session
 from common.quant.bootstrap import bootstrap_interval, means
 from common.quant.kernel import Floats, Ints
@@ -31,6 +31,7 @@ ALPHA: Final = 0.05
 FOLDS: Final = 6
 LEAST: Final = 30  # outcomes that a window must have left out, unseen, before it is judged
 SEED: Final = 20_261_121
+_QUARTER_NS: Final = 15 * NS_PER_MINUTE  # India's hours begin at half past in UTC, Nepal's at a quarter past
 Bools = NDArray[np.bool_]
 
 
@@ -187,14 +188,14 @@ def _holm(judged: Sequence[Window]) -> Iterator[Window]:
 def places(ts: Ints, by: By, zone: str = "UTC") -> Ints:
     """Place in `names(by)` of each instant."""
     if by is By.HOUR:
-        return np.array([_local_hour(zone, at // NS_PER_HOUR) for at in ts.tolist()], dtype=np.int64)
+        return np.array([_local_hour(zone, at // _QUARTER_NS) for at in ts.tolist()], dtype=np.int64)
     every = names(by)
     return np.array([every.index(session(at)) for at in ts.tolist()], dtype=np.int64)
 
 
 @lru_cache(maxsize=1 << 18)
-def _local_hour(zone: str, hour: int) -> int:
-    return to_datetime(hour * NS_PER_HOUR).astimezone(ZoneInfo(zone)).hour
+def _local_hour(zone: str, quarter: int) -> int:
+    return to_datetime(quarter * _QUARTER_NS).astimezone(ZoneInfo(zone)).hour
 
 
 def _shrunk(bps: Floats, labels: Ints, parts: int, center: float) -> tuple[Shrunk, Ints, Floats]:

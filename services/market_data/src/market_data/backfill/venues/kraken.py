@@ -6,9 +6,11 @@ from typing import Final
 
 import msgspec
 
+from common.errors import DataError
 from common.model.time import NS_PER_SECOND, Timeframe
 from market_data.backfill.venue import TRADED, Answer, Ask, Limit, Venue, numbers
 
+_UNKNOWN: Final = "EQuery:Unknown asset pair"  # said with HTTP 200
 _NAMES: Final = {"BTC": "XBT", "DOGE": "XDG"}
 
 
@@ -25,7 +27,10 @@ def _read(body: bytes, ask: Ask) -> Answer:
     """Under Kraken's own name of the pair: time, open, high, low, close, vwap, volume, count."""
     said = msgspec.json.decode(body)
     if said["error"]:
-        raise ValueError(f"{said['error'][0]!s:.80}")
+        refused = f"{said['error'][0]!s:.80}"
+        if refused.startswith(_UNKNOWN):
+            raise DataError(f"kraken: {ask.symbol}: it does not know this symbol")
+        raise ValueError(refused)
     rows = next(value for key, value in said["result"].items() if key != "last")
     return Answer([(int(row[0]) * NS_PER_SECOND, numbers(*row[1:5], row[6])) for row in rows])
 
