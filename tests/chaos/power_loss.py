@@ -34,7 +34,7 @@ from common.runtime.nats_config import ADMIN, provision_at
 from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 from common.testing.builders import a
 
 EXIT_NOT_RUN: Final = 2
@@ -108,19 +108,15 @@ async def _count(home: Home, sync_interval: str) -> set[str]:
     server, url, login = _server(home, sync_interval)
     server.start()
     kept: set[str] = set()
-    over = asyncio.Event()
 
     async def keep(record: Record) -> None:
         kept.add(decode_envelope(record.payload).id)
-        if not record.pending:
-            over.set()
 
     try:
         await server.until_ready()
         await provision_at(nats.login(home, url, ADMIN))  # where even the stream is gone
         tape = await NatsTape.connect(login)
-        if await tape.read([pattern(RiskStep)], 1, keep):
-            await asyncio.wait_for(over.wait(), 30)
+        await asyncio.wait_for(read_all(tape, [pattern(RiskStep)], 1, keep), 30)
         await tape.close()
     finally:
         server.kill()

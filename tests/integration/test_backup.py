@@ -29,7 +29,7 @@ from common.runtime.lease import Lease
 from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 from common.testing.builders import a
 from recorder import schema
 
@@ -212,15 +212,12 @@ def test_servers_named_by_the_environment_are_saved_and_filled_like_a_home(
 async def _state(endpoints: Endpoints) -> tuple[list[tuple[int, Message]], set[str], int]:
     """(tape, ids of intents, position of the recorder)."""
     tape = await NatsTape.connect(endpoints.login("operator"))
-    found, over = list[tuple[int, Message]](), asyncio.Event()
+    found = list[tuple[int, Message]]()
 
     async def keep(record: Record) -> None:
         found.append((record.seq, decode(decode_envelope(record.payload))))
-        if record.pending == 0:
-            over.set()
 
-    await tape.read([pattern(kind) for kind in ALL], 1, keep)
-    await asyncio.wait_for(over.wait(), 30)
+    await asyncio.wait_for(read_all(tape, [pattern(kind) for kind in ALL], 1, keep), 30)
     await tape.close()
     connection = await asyncpg.connect(endpoints.postgres_dsn_with_password())
     intents = await connection.fetch("SELECT client_order_id FROM order_intents")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 import pytest
@@ -39,6 +39,7 @@ from common.runtime.nats_config import ADMIN, begin_new_tape_at
 from common.runtime.nats_tape import NatsTape
 from common.runtime.session import envelope
 from common.runtime.subjects import subject
+from common.runtime.tape import Record, read_all
 from common.testing.builders import EUR_USD, T0, a
 from common.testing.service_process import ServiceProcess
 from common.version import BUILD
@@ -91,15 +92,12 @@ class Market:
         await tape.close()
 
     async def _read(self, kind: type[M]) -> list[M]:
-        tape, found, over = await self._connect("operator"), [], asyncio.Event()
+        tape, found = await self._connect("operator"), list[Message]()
 
-        async def on_record(record: Any) -> None:
+        async def on_record(record: Record) -> None:
             found.append(decode(decode_envelope(record.payload)))
-            if record.pending == 0:
-                over.set()
 
-        if await tape.read([pattern(kind)], 1, on_record):
-            await asyncio.wait_for(over.wait(), 10)
+        await asyncio.wait_for(read_all(tape, [pattern(kind)], 1, on_record), 10)
         await tape.close()
         return [message for message in found if isinstance(message, kind)]
 

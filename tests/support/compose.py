@@ -23,7 +23,7 @@ from common.messages import Message
 from common.runtime.codec import decode, decode_envelope
 from common.runtime.login import Login, read_seed
 from common.runtime.nats_tape import NatsTape
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 from support.docker_engine import Engine, run
 from support.docker_images import OURS, inspect
 
@@ -138,15 +138,11 @@ class Compose:
 
 async def _everything(tape: NatsTape) -> list[Message]:
     found: list[Message] = []
-    over = asyncio.Event()
 
     async def keep(record: Record) -> None:
         found.append(decode(decode_envelope(record.payload)))
-        if record.pending == 0:
-            over.set()
 
-    if await tape.read([pattern(kind) for kind in ALL], 1, keep):
-        await asyncio.wait_for(over.wait(), 60)
+    await asyncio.wait_for(read_all(tape, [pattern(kind) for kind in ALL], 1, keep), 60)
     return found
 
 

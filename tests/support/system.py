@@ -23,7 +23,7 @@ from common.runtime.embedded.home import Home
 from common.runtime.login import Login
 from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import Status
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 
 BALLAST: Final = (sys.executable, "-c", "from ballast_cli.main import main; main()")
 SPAN: Final = ("--from", "2015-01-01", "--to", "2015-10-01")
@@ -131,17 +131,13 @@ def login(home: Path, user: str) -> Login:
 async def _read(home: Path, user: str, kinds: Iterable[type[Message]] = ALL) -> list[tuple[int, Envelope, Message]]:
     tape = await NatsTape.connect(login(home, user))
     found: list[tuple[int, Envelope, Message]] = []
-    over = asyncio.Event()
 
     async def keep(record: Record) -> None:
         envelope = decode_envelope(record.payload)
         found.append((record.seq, envelope, decode(envelope)))
-        if record.pending == 0:
-            over.set()
 
     try:
-        if await tape.read([pattern(kind) for kind in kinds], 1, keep):
-            await asyncio.wait_for(over.wait(), 60)
+        await asyncio.wait_for(read_all(tape, [pattern(kind) for kind in kinds], 1, keep), 60)
     except BallastError as error:
         raise AssertionError(str(error)) from error
     finally:

@@ -7,7 +7,6 @@ processes that each hand on what they hear, bytes of the same size on the same s
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -25,7 +24,7 @@ from common.runtime.embedded import EmbeddedServers
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.nats_config import ADMIN, provision_at
 from common.runtime.nats_tape import NatsTape
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 from market_data.source import source
 
 # Slices a second: a step is over before the next begins, so that ticks do not wait for each other.
@@ -112,15 +111,11 @@ def _end_of(config: dict[str, Any], steps: int) -> int:
 async def _read_all(endpoints: Endpoints) -> list[tuple[Envelope, int]]:
     tape = await NatsTape.connect(endpoints.login("operator"))
     found: list[tuple[Envelope, int]] = []
-    over = asyncio.Event()
 
     async def keep(record: Record) -> None:
         found.append((decode_envelope(record.payload), len(record.payload)))
-        if record.pending == 0:
-            over.set()
 
-    await tape.read([pattern(message) for message in ALL], 1, keep)
-    await over.wait()
+    await read_all(tape, [pattern(message) for message in ALL], 1, keep)
     await tape.close()
     return found
 

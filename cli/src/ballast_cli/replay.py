@@ -20,7 +20,7 @@ from common.runtime.embedded import EmbeddedServers
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import Status
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 from market_data.feeds import LIVE
 from market_data.source import FeedSource, source
 from research.backtest import cores
@@ -135,18 +135,12 @@ async def _check(endpoints: Endpoints, watchers: Sequence[Callable[[Message], No
 
 
 async def _read_all(tape: NatsTape, run: Replay) -> int:
-    seen, over = 0, asyncio.Event()
+    seen = 0
 
     async def on_record(record: Record) -> None:
         nonlocal seen
         run.see(record)
         seen += 1
-        if record.pending == 0:
-            over.set()
 
-    if await tape.read([pattern(message) for message in ALL], 1, on_record):
-        tape.broken.add_done_callback(lambda broken: over.set())
-        await over.wait()
-        if tape.broken.done():
-            raise tape.broken.result()
+    await read_all(tape, [pattern(message) for message in ALL], 1, on_record)
     return seen

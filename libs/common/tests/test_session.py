@@ -25,6 +25,7 @@ from common.runtime.introduction import THIS_PROCESS, Speaker
 from common.runtime.memory_tape import MemoryLog, MemoryTape
 from common.runtime.session import Outside, Session, envelope
 from common.runtime.subjects import subject
+from common.runtime.tape import Handler
 
 
 class State(msgspec.Struct):
@@ -213,6 +214,25 @@ async def test_a_standby_runs_no_effect_until_it_leads_and_then_those_that_are_u
     await session.lead()
     await asyncio.sleep(0.01)
     assert (ran, session.token()) == ([1, 2, 3], 0)
+    await tape.close()
+
+
+class Miscounting(MemoryTape):
+    """As a server whose count of what a consumer has before it is one too high."""
+
+    async def read(self, patterns: Sequence[str], from_seq: int, handler: Handler) -> int:
+        return 1 + await super().read(patterns, from_seq, handler)
+
+
+@pytest.mark.req("PLT-02")
+async def test_who_has_read_to_the_end_has_caught_up_whatever_was_counted() -> None:
+    log = MemoryLog()
+    await publish(log, 3)
+    tape = Miscounting(log)
+    session = Session("regime", Echo(), tape, mark="m")
+    await session.start()
+    await _read_all(session, log)
+    assert not session.recovering
     await tape.close()
 
 

@@ -26,7 +26,7 @@ from common.runtime.codec import decode, decode_envelope
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.nats_tape import NatsTape
 from common.runtime.supervisor import ProcessStatus, Status
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 from execution.venue_settings import PAPER, REFERENCE
 
 T = TypeVar("T")
@@ -178,18 +178,13 @@ def order_id(message: Any) -> str:
 
 async def _read(tape: NatsTape, patterns: list[str], after: int) -> list[Said]:
     found: list[Said] = []
-    over = asyncio.Event()
 
     async def keep(record: Record) -> None:
-        if not over.is_set():
-            sealed = decode_envelope(record.payload)
-            found.append(Said(record.seq, sealed, decode(sealed)))
-            if record.pending == 0:
-                over.set()
+        sealed = decode_envelope(record.payload)
+        found.append(Said(record.seq, sealed, decode(sealed)))
 
-    if await tape.read(patterns, after + 1, keep):
-        try:
-            await asyncio.wait_for(over.wait(), READ_WITHIN_S)
-        except TimeoutError:
-            raise TapeError(f"the tape was not read to its end within {READ_WITHIN_S:g} s") from None
+    try:
+        await asyncio.wait_for(read_all(tape, patterns, after + 1, keep), READ_WITHIN_S)
+    except TimeoutError:
+        raise TapeError(f"the tape was not read to its end within {READ_WITHIN_S:g} s") from None
     return found

@@ -106,7 +106,6 @@ class Session:
         self._effects = effects
         self._silent_until = (-1, -1)
         self._behind: int | None = None
-        self._handled = 0
         self._dead_letters = 0
         self._snapshot_due = time.monotonic() + SNAPSHOT_EVERY_S
         self._unsaved = 0
@@ -120,7 +119,9 @@ class Session:
         if not self.standby:
             await self._introduce()
         self._silent_until = await own_progress(self._tape, self._service)
-        self._behind = await self._tape.read(self._patterns, self.seq + 1, self._on_record)
+        await self._tape.read(self._patterns, self.seq + 1, self._on_record)
+        newest = await self._tape.last(self._patterns)
+        self._behind = newest.seq if newest else 0
         self._maybe_caught_up()
 
     async def _check_end(self) -> None:
@@ -199,7 +200,6 @@ class Session:
             with tracing.handling(record, cause, message, again=self.recovering, mute=self.standby):
                 await self._handle(record.seq, cause, message)
         self.seq = record.seq
-        self._handled += 1
         self._unsaved += 1
         metrics.LAG.set(record.pending)
         metrics.LAST_SEQ.set(record.seq)
@@ -244,7 +244,7 @@ class Session:
             )
 
     def _maybe_caught_up(self) -> None:
-        if self.recovering and self._behind is not None and self._handled >= self._behind:
+        if self.recovering and self._behind is not None and self.seq >= self._behind:
             self.recovering = False
             self._has_read.set()
             self._snapshot_due = 0.0  # who is killed again right away need not read all this once more

@@ -98,3 +98,24 @@ class Tape(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+async def read_all(tape: Tape, patterns: Sequence[str], from_seq: int, handler: Handler) -> None:
+    """Handles what is on the tape now from `from_seq` on, and returns. Raises what broke the tape meanwhile. Entries that come later
+    are not handled. Where the end is the tape says itself: a consumer's count of what is pending is no more than a metric.
+    """
+    newest, over = await tape.last(patterns), asyncio.Event()
+    if newest is None or newest.seq < from_seq:
+        return
+
+    async def each(record: Record) -> None:
+        if record.seq <= newest.seq:
+            await handler(record)
+        if record.seq >= newest.seq:
+            over.set()
+
+    tape.broken.add_done_callback(lambda broken: over.set())
+    await tape.read(patterns, from_seq, each)
+    await over.wait()
+    if tape.broken.done():
+        raise tape.broken.result()

@@ -13,7 +13,7 @@ import pytest
 from common.errors import TapeError
 from common.messages import Envelope
 from common.runtime.codec import decode_envelope
-from common.runtime.tape import LEASE_TTL_S, Record, Tape
+from common.runtime.tape import LEASE_TTL_S, Record, Tape, read_all
 
 Connect = Callable[[], Awaitable[Tape]]
 
@@ -100,6 +100,29 @@ class TapeConformance:
 
         assert await tape.read(["regime.step.v1.>"], 1, ignore) == 7
         assert await tape.read(["signals.step.v1.>"], 1, ignore) == 0
+
+    async def test_all_that_is_on_the_tape_is_read_to_its_end_and_a_broken_tape_is_no_end(
+        self, connect: Connect
+    ) -> None:
+        tape = await connect()
+        for number in range(20):
+            await tape.append("regime.step.v1.fx", self.entry(number))
+            await tape.append("signals.step.v1.fx", self.entry(100 + number))
+        await tape.flush()
+        seen: list[int] = []
+
+        async def keep(record: Record) -> None:
+            seen.append(decode_envelope(record.payload).ts_event)
+
+        async def fail(record: Record) -> None:
+            raise ValueError("a bug")
+
+        async with asyncio.timeout(10):
+            await read_all(tape, ["portfolio.step.v1.>"], 1, fail)
+            await read_all(tape, ["regime.step.v1.>"], 1, keep)
+            assert seen == list(range(20))
+            with pytest.raises(ValueError, match="a bug"):
+                await read_all(tape, ["regime.step.v1.>"], 1, fail)
 
     async def test_last_is_the_newest_of_any_of_the_patterns(self, connect: Connect) -> None:
         tape = await connect()
