@@ -36,11 +36,17 @@ def test_fitted_models_are_written_and_then_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.req("REG-05")
-@pytest.mark.parametrize("file", ["none/models.json", "."])
-def test_a_file_that_cannot_be_written_is_said_before_the_fit(tmp_path: Path, file: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("none/models.json", "no such directory; expected a file in a directory that is there"),
+        (".", "a directory; expected a file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_said_before_the_fit(tmp_path: Path, file: str, why: str) -> None:
     said = CliRunner().invoke(app, ["regime", "fit", "--write", str(tmp_path / file), *SPAN])
     assert isinstance(said.exception, ConfigError)
-    assert "expected a file" in str(said.exception)
+    assert why in str(said.exception)
     assert "fitting" not in said.output
 
 

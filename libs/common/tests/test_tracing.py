@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from common.runtime import metrics, tracing
 from common.runtime.codec import encode_envelope
 from common.runtime.environment import Environment
 from common.runtime.session import envelope
-from common.runtime.span_exporter import QUEUE_LIMIT, TIMEOUT_S, SpanExporter
+from common.runtime.span_exporter import QUEUE_LIMIT, SpanExporter
 from common.runtime.spans import Kind, Link, Span, attributes
 from common.runtime.subjects import subject
 from common.runtime.tape import Record
@@ -342,16 +343,20 @@ def test_a_collector_that_never_answers_costs_spans_and_no_time() -> None:
         exporter = SpanExporter(f"http://127.0.0.1:{deaf.getsockname()[1]}", "execution", "1", "test")
         before = _dropped("queue_full")
         span = Span(name="x", kind=Kind.CLIENT, trace_id="1" * 32, span_id="2" * 16, parent_id="", start_ns=1)
-        started = time.perf_counter()
-        for _ in range(4 * QUEUE_LIMIT):
-            exporter.put(span)
-        put_s = time.perf_counter() - started
+        parts = []
+        for _ in range(32):
+            started = time.perf_counter()
+            for _ in range(QUEUE_LIMIT // 8):
+                exporter.put(span)
+            parts.append((time.perf_counter() - started) / (QUEUE_LIMIT // 8))
+        put_s = statistics.median(parts)  # a machine that stands still for a moment spoils one part
         started = time.perf_counter()
         exporter.close()
         close_s = time.perf_counter() - started
-    print(f"\n{4 * QUEUE_LIMIT} spans handed over in {put_s:.3f} s; closed in {close_s:.2f} s")
+    print(f"\na span handed over in {put_s * 1e6:.1f} us; closed in {close_s:.2f} s")
     assert _dropped("queue_full") - before >= 2 * QUEUE_LIMIT
-    assert put_s + close_s < TIMEOUT_S, "nobody waited for an answer"
+    assert put_s < 50e-6
+    assert close_s < 1.0
 
 
 def _dropped(reason: str) -> float:

@@ -23,7 +23,7 @@ from common.runtime.backup import Archive
 from common.runtime.embedded import EmbeddedServers
 from common.runtime.embedded.endpoints import Endpoints
 from common.runtime.nats_tape import NatsTape
-from common.runtime.tape import Record
+from common.runtime.tape import Record, read_all
 
 ARCHIVE: Final = "readiness.zip"
 
@@ -85,19 +85,16 @@ def prove(system: System, path: Path, folder: Path) -> Evidence:
 
 async def _content(endpoints: Endpoints, last_seq: int) -> _Content:
     """Of the tape up to a sequence: how many messages, and one digest of all sequences and bytes. Raises TapeError."""
-    tape, digest, count, over = await NatsTape.connect(endpoints.login("operator")), sha256(), 0, asyncio.Event()
+    tape, digest, count = await NatsTape.connect(endpoints.login("operator")), sha256(), 0
 
     async def add(record: Record) -> None:
         nonlocal count
-        if record.seq <= last_seq and not over.is_set():
+        if record.seq <= last_seq:
             count += 1
             digest.update(record.seq.to_bytes(8) + record.payload)
-        if record.seq >= last_seq or record.pending == 0:
-            over.set()
 
     try:
-        if last_seq and await tape.read([pattern(kind) for kind in ALL], 1, add):
-            await asyncio.wait_for(over.wait(), READ_WITHIN_S)
+        await asyncio.wait_for(read_all(tape, [pattern(kind) for kind in ALL], 1, add), READ_WITHIN_S)
     except TimeoutError:
         raise TapeError(f"the tape was not read to {last_seq} within {READ_WITHIN_S:g} s") from None
     finally:
